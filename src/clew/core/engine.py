@@ -1,0 +1,394 @@
+"""The walk back: `backward` and `grad`.
+
+Nodes are taken from a heap by descending number. The highest number among the nodes that have received a gradient is
+always complete: whatever used its output was recorded later, so it has run. No recursion and no counting of uses is
+needed, and the order is PyTorch's.
+
+Gradients travel as raw arrays and the formulas run on NumPy. With `create_graph=True` they travel as tensors, and the
+same formulas, through `clew.ops.vocabulary`, record a graph of their own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from clew.core import modes, raw
+from clew.core.errors import raise_freed, raise_modified
+from clew.core.node import AccumulateGrad, Edge, Freed, Node, user_place
+from clew.core.variable import Variable, wrap
+
+
+class _Vocabularies:
+    """The vocabulary over tensors; `clew.ops` sets it."""
+
+    tensors: Any = None
+
+
+vocabularies = _Vocabularies()
+
+
+class Walk:
+    """One backward pass.
+
+    retain: keep the saved values for another pass.
+    record: record the pass itself (`create_graph`).
+    capture: the edges whose gradients the caller wants; then only what leads to them runs, and no leaf is touched.
+    into: the sinks that gather; None for all that are reached.
+    """
+
+    def __init__(self, *, retain: bool, record: bool, capture: Sequence[Edge] | None = None) -> None:
+        self.retain = retain
+        self.record = record
+        self.capture = capture
+        self.captured: dict[Edge, Any] = {}
+        self.leaves: dict[AccumulateGrad, Any] = {}
+        self.waiting: dict[AccumulateGrad, int] | None = None  # uses still to come, when a leaf's hooks must know
+        self.needed: set[Node] | None = None
+
+    def run(self, roots: Sequence[tuple[Edge, Any]]) -> None:
+        """Carry the gradients of `roots` back to the leaves."""
+        if self.capture is not None:
+            self.needed = leads_to((edge[0] for edge, _ in roots), self.capture)
+        if leaf_hooks.exist:
+            self.waiting = count_uses([edge[0] for edge, _ in roots], self.needed)
+        queue: list[int] = []
+        pending: dict[int, tuple[Node, Any]] = {}
+        for edge, g in roots:
+            self._deliver(edge, g, queue, pending)
+        if not self.record and not modes.altered:
+            self._walk(queue, pending)
+            self._finish()
+            return
+        switches, before = modes.switches, modes.switches.grad
+        switches.grad = self.record
+        switches.note()
+        try:
+            self._walk(queue, pending)
+            self._finish()
+        finally:
+            switches.grad = before
+            switches.note()
+
+    def _walk(self, queue: list[int], pending: dict[int, tuple[Node, Any]]) -> None:
+        record, retain, needed, waiting = self.record, self.retain, self.needed, self.waiting
+        leaves = self.leaves
+        freed = None
+        anomaly = modes.altered and modes.switches.anomaly
+        while queue:
+            node, g = pending.pop(-heappop(queue))
+            if node.__class__ is AccumulateGrad:
+                continue
+            saved = node.saved
+            if saved.__class__ is Freed:
+                raise_freed(node)
+            for version, tick in node.versions:
+                if version.n != tick:
+                    raise_modified(node)
+            formulas = node.primitive.formulas
+            if node.extras is None and not record and not node.primitive.joint and not anomaly:
+                gradients: Any = None
+            else:
+                gradients, g = self._pull(node, g)
+                if gradients is None:  # captured here, nothing beyond is wanted
+                    continue
+            index = 0
+            for edge in node.edges:
+                if edge is not None and (needed is None or edge[0] in needed):
+                    gi = formulas[index](raw, g, *saved[index]) if gradients is None else gradients[index]
+                    target, number = edge
+                    if gi is not None:
+                        metas = node.metas
+                        if metas is not None:
+                            shape, dtype = metas[index]
+                            if gi.__class__ is ndarray:
+                                if gi.shape != shape:
+                                    gi = raw.sum_to(gi, shape)
+                                if gi.dtype is not dtype:
+                                    gi = cast(gi, dtype)
+                            else:
+                                gi = fit(gi, shape, dtype)
+                        if target.__class__ is AccumulateGrad:
+                            held = leaves.get(target)
+                            leaves[target] = gi if held is None else held + gi
+                        elif target.outputs == 1:
+                            entry = pending.get(target.seq)
+                            if entry is None:
+                                pending[target.seq] = (target, gi)
+                                heappush(queue, -target.seq)
+                            else:
+                                pending[target.seq] = (target, entry[1] + gi)
+                        else:
+                            self._deliver(edge, gi, queue, pending)
+                    if waiting is not None and target in waiting:
+                        waiting[target] -= 1
+                        if not waiting[target]:
+                            self._finish_leaf(target)
+                index += 1
+            if anomaly and modes.switches.anomaly_nan and gradients is not None:
+                check_nan(node, gradients)
+            if not retain and node.primitive.frees:
+                if freed is None:
+                    freed = Freed(user_place(2))
+                node.saved = freed
+                node.versions = ()
+
+    def _deliver(self, edge: Edge, g: Any, queue: list[int], pending: dict[int, tuple[Node, Any]]) -> None:
+        """Add a gradient to what has gathered at an edge."""
+        target, number = edge
+        if target.__class__ is AccumulateGrad:
+            held = self.leaves.get(target)
+            self.leaves[target] = g if held is None else held + g
+            return
+        entry = pending.get(target.seq)
+        if entry is None:
+            heappush(queue, -target.seq)
+        if target.outputs == 1:
+            pending[target.seq] = (target, g if entry is None else entry[1] + g)
+            return
+        slots = [None] * target.outputs if entry is None else entry[1]
+        slots[number] = g if slots[number] is None else slots[number] + g
+        pending[target.seq] = (target, slots)
+
+    def _pull(self, node: Node, g: Any) -> tuple[Any, Any]:
+        """The general case of running a node: hooks, captures, packed values, complex numbers, joint formulas, tensors."""
+        extras = node.extras
+        if extras is not None and (extras.tensor_hooks or extras.retained):
+            g = run_tensor_hooks(node, g, self.record)
+        if self.capture is not None and not self._go_on(node, g):
+            return None, g
+        if extras is not None and extras.pre_hooks:
+            g = run_node_hooks(extras.pre_hooks, g, node.outputs)
+        record = self.record
+        xp = vocabularies.tensors if record else raw
+        gs = node.fill(g) if node.outputs > 1 else g
+        wanted = [e is not None and (self.needed is None or e[0] in self.needed) for e in node.edges]
+        gradients = node.pull(xp, gs, wanted, record)
+        if extras is not None and extras.post_hooks:
+            gradients = run_post_hooks(node, gradients, g)
+        return gradients, g
+
+    def _go_on(self, node: Node, g: Any) -> bool:
+        """Note captured gradients; say whether anything beyond `node` is wanted."""
+        for edge in self.capture or ():
+            if edge[0] is node:
+                self.captured[edge] = g if node.outputs == 1 else g[edge[1]]
+        assert self.needed is not None
+        return any(e is not None and e[0] in self.needed for e in node.edges)
+
+    def _finish(self) -> None:
+        for sink in list(self.leaves):
+            self._finish_leaf(sink)
+
+    def _finish_leaf(self, sink: AccumulateGrad) -> None:
+        g = self.leaves.pop(sink, None)
+        if g is None:
+            return
+        if sink.extras is not None and (sink.extras.tensor_hooks or sink.extras.retained):
+            g = run_tensor_hooks(sink, g, self.record)
+        if self.capture is not None:
+            if (sink, 0) in self.capture:
+                self.captured[sink, 0] = g
+            return
+        accumulate(sink, g, self.record)
+
+
+def accumulate(sink: AccumulateGrad, g: Any, record: bool) -> None:
+    """`.grad` += g; a first gradient becomes `.grad` itself."""
+    extras = sink.extras
+    if extras is not None and extras.pre_hooks:
+        g = run_node_hooks(extras.pre_hooks, g, 1)
+    held = sink.grad
+    if held is None:
+        if record:
+            sink.grad = g if g._edge is not None else g.detach()
+        else:
+            sink.grad = wrap(g if g.__class__ is not ndarray else own(g, sink.array))
+    elif record:
+        sink.grad = held + g
+    else:
+        array = held._array
+        if array.__class__ is ndarray:
+            np.add(array, g, out=array)
+        else:
+            held._rebind(array + g)
+        held.written()
+    if extras is not None and extras.post_hooks:
+        run_post_hooks(sink, (), g)
+    for hook in tuple(sink.post_accumulate_hooks.values()):
+        if hook(sink.variable) is not None:
+            raise RuntimeError("post accumulate grad hooks should return None")
+
+
+def own(g: ndarray, like: Any) -> ndarray:
+    """`g` as memory of its own, laid out as `like`: itself where nobody else holds it, else a copy."""
+    base = g.base
+    # Counted: the caller's stack and local names here, and nobody else's.
+    alone = sys.getrefcount(g) <= 4 if base is None else (base.__class__ is ndarray and base.base is None and base.size == g.size and sys.getrefcount(base) <= 3 and sys.getrefcount(g) <= 4)  # fmt: skip
+    if alone and g.flags.writeable and (g.flags.c_contiguous or like.__class__ is not ndarray or g.strides == like.strides):
+        return g
+    if like.__class__ is ndarray and like.shape == g.shape:
+        copy = np.empty_like(like, dtype=g.dtype)
+        copy[...] = g
+        return copy
+    return g.copy()
+
+
+def cast(g: Any, dtype: Any) -> Any:
+    """A gradient in its input's dtype: the real part where the input is real."""
+    if g.dtype.kind == "c" and dtype.kind != "c":
+        g = g.real
+    return g.astype(dtype, copy=False)
+
+
+def fit(g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """A gradient (scalar, or tensor while recording) in its input's shape and dtype."""
+    if not isinstance(g, Variable):
+        g = np.asarray(g)
+        if g.shape != shape:
+            g = raw.sum_to(g, shape) if g.ndim >= len(shape) and g.size else np.broadcast_to(g, shape)
+        return g if g.dtype == dtype else cast(g, dtype)
+    tensors = vocabularies.tensors
+    if g._array.shape != shape:
+        g = tensors.sum_to(g, shape)
+    if g._array.dtype != dtype:
+        if g._array.dtype.kind == "c" and dtype.kind != "c":
+            g = tensors.real(g)
+        g = tensors.astype(g, dtype)
+    return g
+
+
+# ---- which nodes take part -----------------------------------------------------------------------------------------
+def reachable(roots: Iterable[Node], within: set[Node] | None = None) -> list[Node]:
+    """All nodes below `roots`, latest recorded first."""
+    stack, seen = list(roots), set(roots)
+    while stack:
+        for edge in stack.pop().edges:
+            if edge is not None and edge[0] not in seen and (within is None or edge[0] in within):
+                seen.add(edge[0])
+                stack.append(edge[0])
+    return sorted(seen, key=lambda node: -1 if node.__class__ is AccumulateGrad else node.seq, reverse=True)
+
+
+def leads_to(roots: Iterable[Node], wanted: Sequence[Edge]) -> set[Node]:
+    """The nodes below `roots` from which a wanted edge can be reached."""
+    needed = {edge[0] for edge in wanted}
+    for node in reversed(reachable(roots)):
+        if any(edge is not None and edge[0] in needed for edge in node.edges):
+            needed.add(node)
+    return needed
+
+
+def count_uses(roots: Sequence[Node], within: set[Node] | None) -> dict[AccumulateGrad, int]:
+    """How many gradients each sink will receive."""
+    uses: dict[AccumulateGrad, int] = {}
+    for node in reachable(roots, within):
+        for edge in node.edges:
+            if edge is not None and isinstance(edge[0], AccumulateGrad):
+                uses[edge[0]] = uses.get(edge[0], 0) + 1
+    return uses
+
+
+# ---- hooks ---------------------------------------------------------------------------------------------------------
+class _LeafHooks:
+    """Whether any leaf ever got a hook: only then must a walk know when a leaf has received its last gradient."""
+
+    exist = False
+
+
+leaf_hooks = _LeafHooks()
+
+
+def run_tensor_hooks(node: Node, g: Any, record: bool) -> Any:
+    """`Tensor.register_hook` functions of the node's outputs, then `retain_grad`."""
+    extras = node.extras
+    assert extras is not None
+    slots = list(g) if node.outputs > 1 else [g]
+    for number, value in enumerate(slots):
+        if value is None:
+            continue
+        tensor = value if isinstance(value, Variable) else wrap(value)
+        for hook in tuple(extras.tensor_hooks.get(number, {}).values()):
+            tensor = call_hook(hook, tensor, record)
+        reference = extras.retained.get(number)
+        owner = reference() if reference is not None else None
+        if owner is not None:
+            held = owner._meta.grad  # type: ignore[union-attr]
+            owner._meta.grad = (tensor.detach().clone() if not record else tensor) if held is None else held + tensor  # type: ignore[union-attr]
+        slots[number] = tensor if record else tensor._array
+    return slots if node.outputs > 1 else slots[0]
+
+
+def call_hook(hook: Callable[..., Any], tensor: Any, record: bool) -> Any:
+    """Run one tensor hook, without recording unless the pass is recorded, and check what it returns."""
+    switches, before = modes.switches, modes.switches.grad
+    switches.grad = record
+    switches.note()
+    try:
+        result = hook(tensor)
+    finally:
+        switches.grad = before
+        switches.note()
+    if result is None:
+        return tensor
+    if not isinstance(result, Variable):
+        raise TypeError(f"expected Variable, but hook returned '{type(result).__name__}'")
+    if result._array.shape != tensor._array.shape:
+        raise RuntimeError(f"hook '{getattr(hook, '__name__', type(hook).__name__)}' has changed the size of value")
+    if result._array.dtype != tensor._array.dtype:
+        raise RuntimeError(f"hook '{getattr(hook, '__name__', type(hook).__name__)}' has changed the type of value")
+    return result
+
+
+def _as_tuple(values: Any, count: int) -> tuple[Any, ...]:
+    slots = values if count > 1 else (values,)
+    return tuple(v if v is None or isinstance(v, Variable) else wrap(v) for v in slots)
+
+
+def _back(values: Iterable[Any], like: Sequence[Any]) -> list[Any]:
+    """Tensors back to what `like` held: tensors or raw arrays."""
+    raw_wanted = not any(isinstance(v, Variable) for v in like)
+    return [v._array if raw_wanted and v is not None else v for v in values]
+
+
+def run_node_hooks(hooks: dict[int, Callable[..., Any]], g: Any, count: int) -> Any:
+    """`Node.register_prehook` functions."""
+    slots = list(g) if count > 1 else [g]
+    tensors = _as_tuple(g, count)
+    for hook in tuple(hooks.values()):
+        result = hook(tensors)
+        if result is not None:
+            tensors = result if isinstance(result, tuple) else (result,)
+    back = _back(tensors, slots)
+    return back if count > 1 else back[0]
+
+
+def run_post_hooks(node: Node, gradients: Sequence[Any], g: Any) -> Any:
+    """`Node.register_hook` functions."""
+    assert node.extras is not None
+    count = node.outputs
+    outputs = _as_tuple(g, count)
+    inputs = tuple(v if v is None or isinstance(v, Variable) else wrap(v) for v in gradients)
+    for hook in tuple(node.extras.post_hooks.values()):
+        result = hook(inputs, outputs)
+        if result is not None:
+            inputs = result if isinstance(result, tuple) else (result,)
+    return _back(inputs, [*gradients, g] if count == 1 else [*gradients, *g])
+
+
+def check_nan(node: Node, gradients: Sequence[Any]) -> None:
+    """Anomaly mode: refuse a gradient with NaN in it."""
+    for index, gradient in enumerate(gradients):
+        if gradient is None:
+            continue
+        array = gradient._array if isinstance(gradient, Variable) else gradient
+        if np.isnan(array).any():
+            from clew.core.anomaly import report
+
+            report(node)
+            raise RuntimeError(f"Function '{node.name()}' returned nan values in its {index}th output.")

@@ -1,0 +1,51 @@
+"""Is anything recorded? Grad mode, inference mode and the other switches, one set per thread.
+
+Nearly always every switch of every thread is in its default position. `altered` holds the threads where one is not:
+an operation tests the empty set (a few nanoseconds) before it asks for the thread's own switches.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+altered: set[int] = set()  # idents of the threads whose switches are not all in their default position
+observers: list[Callable[..., None]] = []  # called as observer(node, inputs, output) for every recorded operation
+
+
+class Switches(threading.local):
+    """The switches of one thread."""
+
+    grad = True
+    inference = False
+    anomaly = False  # detect_anomaly: keep the forward stack of every node, check gradients for NaN
+    anomaly_nan = True
+    saved_hooks: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
+    saved_hooks_refused: str | None = None  # the message of disable_saved_tensors_hooks
+    copy_on_write: Any = None  # the registry of allow_mutation_on_saved_tensors
+    multithreading = True
+    view_replay = False
+
+    def note(self) -> None:
+        """Enter or leave `altered`, after a switch was set."""
+        default = self.grad and not (
+            self.inference or self.anomaly or self.saved_hooks or self.saved_hooks_refused or self.copy_on_write
+        )
+        if default:
+            altered.discard(threading.get_ident())
+        else:
+            altered.add(threading.get_ident())
+
+
+switches = Switches()
+
+
+def is_grad_enabled() -> bool:
+    """True where operations are recorded."""
+    return not altered or switches.grad
+
+
+def is_inference_mode_enabled() -> bool:
+    """True inside `inference_mode()`."""
+    return switches.inference

@@ -1,0 +1,279 @@
+"""One recorded operation, and the sink where a leaf's gradient gathers."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from clew.core.version import Place, Version
+
+if TYPE_CHECKING:
+    from clew.core.primitive import Primitive
+    from clew.core.variable import Variable
+
+Edge = tuple["Node", int]  # a node and which of its outputs: where a tensor came from, where its gradient goes
+
+next_seq = count().__next__
+LEAF_SEQ = 2**64 - 1  # PyTorch's number for sinks: they go before everything else that is ready
+
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_PROGRAMS = str(Path(_PACKAGE, "labs", "programs"))
+
+
+class _Internal(dict[str, bool]):
+    """Which source files are clew's own, so that a node can name the user's line."""
+
+    def __missing__(self, filename: str) -> bool:
+        inside = filename.startswith(_PACKAGE) and not filename.startswith(_PROGRAMS)
+        self[filename] = inside or filename.startswith("<frozen")
+        return self[filename]
+
+
+internal = _Internal()
+
+
+def user_place(depth: int = 1) -> Place:
+    """The innermost line outside clew. A code object and an offset: the line number is worked out when shown."""
+    frame = sys._getframe(depth)
+    code = frame.f_code
+    while internal[code.co_filename] and frame.f_back is not None:
+        frame = frame.f_back
+        code = frame.f_code
+    return code, frame.f_lasti
+
+
+def source_line(place: Place | None) -> tuple[str, int] | None:
+    """The file and line of a place."""
+    if place is None:
+        return None
+    code, offset = place
+    for start, end, line in code.co_lines():
+        if start <= offset < end and line is not None:
+            return code.co_filename, line
+    return code.co_filename, code.co_firstlineno
+
+
+class Freed:
+    """Stands in the place of saved values that a backward pass has freed, and knows which line ran it."""
+
+    __slots__ = ("where",)
+
+    def __init__(self, where: Place) -> None:
+        self.where = where
+
+
+class Packed:
+    """A saved value that a `saved_tensors_hooks` pair holds in packed form."""
+
+    __slots__ = ("packed", "unpack")
+
+    def __init__(self, packed: Any, unpack: Callable[[Any], Any]) -> None:
+        self.packed = packed
+        self.unpack = unpack
+
+
+def unpacked(value: Any) -> Any:
+    """A saved value as the formulas want it: what `saved_tensors_hooks` packed is unpacked."""
+    if value.__class__ is Packed:
+        return value.unpack(value.packed)._array
+    if value.__class__ is tuple and any(v.__class__ is Packed for v in value):
+        return tuple([unpacked(v) for v in value])
+    return value
+
+
+class Extras:
+    """What few nodes have: hooks, retained gradients, packed values, metadata."""
+
+    __slots__ = ("conj", "metadata", "packed", "post_hooks", "pre_hooks", "retained", "shapes", "stack", "tensor_hooks")
+
+    def __init__(self) -> None:
+        self.tensor_hooks: dict[int, dict[int, Callable[..., Any]]] = {}  # by output: Tensor.register_hook
+        self.retained: dict[int, weakref.ref[Variable]] = {}  # by output: Tensor.retain_grad
+        self.pre_hooks: dict[int, Callable[..., Any]] = {}
+        self.post_hooks: dict[int, Callable[..., Any]] = {}
+        self.metadata: dict[Any, Any] = {}
+        self.stack: str | None = None  # anomaly mode: the forward traceback
+        self.shapes: tuple[tuple[tuple[int, ...], Any], ...] = ()  # of the outputs, where there are several
+        self.packed = False  # some saved values are `Packed`
+        self.conj = False  # a holomorphic operation on complex numbers
+
+
+class Node:
+    """A recorded operation: edges towards the leaves, and what its derivative formulas need.
+
+    Every primitive has its own subclass, named as PyTorch names it (`MulBackward0`), which carries the formulas.
+    Nodes are numbered in the order of recording; `backward` takes the highest number first, so that a node runs only
+    when every operation that used its output has run.
+    """
+
+    __slots__ = (
+        "__weakref__", "code", "edges", "extras", "lasti", "metas", "saved", "seq", "versions",
+    )  # fmt: skip
+
+    edges: tuple[Edge | None, ...]  # one for each input; None where no gradient is wanted
+    saved: Any  # for each input the arguments of its formula; `Freed` after a backward pass
+    versions: tuple[tuple[Version, int], ...]  # the counters of saved tensors and what they read then
+    seq: int
+    code: Any  # with `lasti`, the user's line that made this node
+    lasti: int
+    metas: tuple[tuple[tuple[int, ...], Any] | None, ...] | None  # shape and dtype the gradients must have, if they may differ
+    extras: Extras | None
+
+    primitive: ClassVar[Primitive]
+    outputs: ClassVar[int] = 1
+
+    def name(self) -> str:
+        """PyTorch's name of the operation, such as `MulBackward0`."""
+        return type(self).__name__
+
+    @property
+    def place(self) -> Place:
+        return self.code, self.lasti
+
+    @property
+    def line(self) -> tuple[str, int] | None:
+        """The file and line of the user's program that made this node."""
+        return source_line(self.place)
+
+    @property
+    def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
+        """Where the gradients go: for each input, the node (None where no gradient is wanted) and its output number."""
+        return tuple((None, 0) if edge is None else edge for edge in self.edges)
+
+    @property
+    def _sequence_nr(self) -> int:
+        return self.seq
+
+    def _set_sequence_nr(self, number: int) -> None:
+        self.seq = number
+
+    @property
+    def requires_grad(self) -> bool:
+        return True
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dictionary for the user's own notes."""
+        return self.more().metadata
+
+    def pull(self, xp: Any, g: Any, wanted: Sequence[bool], record: bool) -> Sequence[Any]:
+        """The gradients of the inputs, from the gradient `g` of the output (a tuple where there are several)."""
+        primitive = self.primitive
+        conj = self.extras is not None and self.extras.conj
+        if conj:
+            g = tuple(map(xp.conj, g)) if self.outputs > 1 else xp.conj(g)
+        if primitive.joint:
+            formula: Any = primitive.formulas[0]
+            gradients = list(formula(xp, g, wanted, *self.arguments(0, record)))
+        else:
+            gradients = [
+                formula(xp, g, *self.arguments(index, record)) if want else None
+                for index, (formula, want) in enumerate(zip(primitive.formulas, wanted, strict=True))
+            ]
+        return [xp.conj(v) if v is not None else None for v in gradients] if conj else gradients
+
+    def arguments(self, index: int, record: bool) -> tuple[Any, ...]:
+        """What a formula was promised: saved values, as tensors that hang in the graph while recording."""
+        if record:
+            return self.primitive.saved_as_tensors(self, index)
+        saved = self.saved if self.primitive.joint else self.saved[index]
+        if self.extras is not None and self.extras.packed:
+            return tuple([unpacked(value) for value in saved])
+        return saved
+
+    def fill(self, gs: Sequence[Any]) -> tuple[Any, ...]:
+        """The gradients of several outputs, zeros where nothing arrived."""
+        like = next(g for g in gs if g is not None)
+        zeros = [None if g is not None else np.zeros(*meta) for g, meta in zip(gs, self.more().shapes, strict=True)]
+        if not isinstance(like, np.ndarray | np.generic):
+            zeros = [z if z is None else like.new_tensor(z) for z in zeros]
+        return tuple(z if g is None else g for g, z in zip(gs, zeros, strict=True))
+
+    def more(self) -> Extras:
+        """The node's extras, made when first asked for."""
+        if self.extras is None:
+            self.extras = Extras()
+        return self.extras
+
+    def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """`hook(grad_inputs, grad_outputs)` runs after this node; what it returns replaces `grad_inputs`."""
+        return RemovableHandle(self.more().post_hooks, hook)
+
+    def register_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """`hook(grad_outputs)` runs before this node; what it returns replaces `grad_outputs`."""
+        return RemovableHandle(self.more().pre_hooks, hook)
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self):#x}>"
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith(("_saved_", "_raw_saved_")):
+            return type(self).primitive.saved_attribute(self, attribute)
+        raise AttributeError(f"'{self.name()}' object has no attribute '{attribute}'")
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *("_saved_" + name for name in type(self).primitive.saved_names)]
+
+
+class AccumulateGrad(Node):
+    """The sink of a leaf: its gradient gathers here. The graph can hold it without holding the tensor: no cycle."""
+
+    __slots__ = ("array", "dtype", "grad", "owner", "post_accumulate_hooks", "shape", "version")
+
+    def __init__(self, owner: Variable) -> None:
+        self.edges = ()
+        self.saved = ()
+        self.versions = ()
+        self.seq = LEAF_SEQ
+        self.code, self.lasti = user_place(2)
+        self.metas = None
+        self.extras = None
+        self.grad: Variable | None = None
+        self.post_accumulate_hooks: dict[int, Callable[..., Any]] = {}
+        self.owner = weakref.ref(owner)
+
+    @property
+    def variable(self) -> Variable:
+        """The leaf itself."""
+        owner = self.owner()
+        if owner is None:
+            raise RuntimeError("the leaf of this AccumulateGrad no longer exists")
+        return owner
+
+    def name(self) -> str:
+        return "torch::autograd::AccumulateGrad"
+
+    def __repr__(self) -> str:
+        return f"<AccumulateGrad object at {id(self):#x}>"
+
+
+class RemovableHandle:
+    """What `register_hook` returns: `remove()` takes the hook away; as a context manager it does so at the end."""
+
+    _ids: ClassVar[Iterator[int]] = count()
+
+    def __init__(self, hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any], *, first: bool = False) -> None:
+        self.id = next(self._ids)
+        self._hooks = weakref.ref(hooks) if not isinstance(hooks, dict) else lambda: hooks
+        hooks[self.id] = hook
+        if first:  # before the others
+            others = {key: other for key, other in hooks.items() if key != self.id}
+            hooks.clear()
+            hooks[self.id] = hook
+            hooks.update(others)
+
+    def remove(self) -> None:
+        """Take the hook away; a second call does nothing."""
+        self._hooks().pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()

@@ -1,0 +1,337 @@
+"""What a primitive is: one operation, declared once.
+
+    exp = Primitive("exp", np.exp, args=("self",), vjps={"self": lambda xp, g, out: g * out})
+
+A declaration names the forward function on raw arrays and one derivative formula for each differentiable input. A
+formula names what it needs: an input, a parameter, `out`, an auxiliary result, or `<input>_shape`. What it names is
+what the node saves, so `exp` keeps its output and lets its input go.
+
+Formulas speak the vocabulary `xp` (see `clew.core.raw`). The engine does what all of them would otherwise repeat: sum
+over broadcast dimensions, cast to the input's dtype, skip inputs that want no gradient, conjugate for complex numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+from numpy import asarray, ndarray
+
+from clew.core import modes
+from clew.core.node import Edge, Extras, Node, Packed, next_seq, user_place
+from clew.core.variable import Variable, wrap
+from clew.core.version import Version
+
+Formula = Callable[..., Any]
+INFERENCE_SAVED = (
+    "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
+    "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in "
+    "autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
+)
+
+
+def argument_names(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The positional and the keyword-only argument names of a Python function."""
+    code = function.__code__
+    positional = code.co_varnames[: code.co_argcount]
+    return positional, code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+
+
+class Primitive:
+    """An operation with its derivatives.
+
+    name: PyTorch's name of the operation; the node's name follows from it (`exp` → `ExpBackward0`) unless `node` says.
+    forward: `forward(*arrays, **params)` on raw arrays; returns the outputs, then the auxiliary results.
+    vjps: by input name the formula `f(xp, g, *needed)`, or one `f(xp, g, needs, *needed)` that returns all of them
+        (`needs` tells which are wanted). With several outputs `g` is a tuple; outputs without gradient give zeros.
+    args: the input names where `forward` is not a Python function; keyword-only arguments are its parameters.
+    outputs: the names of the outputs where there are several.
+    aux: results of `forward` kept for the formulas but not returned, each with the formula that works it out again on
+        tensors when the backward pass is itself recorded (None: no gradient flows through it, as through an index).
+    jvp: the forward-mode rule: "linear" (the forward on the tangent), "partial" (one local derivative serves both
+        modes), or a function.
+    holomorphic: the formulas hold for complex numbers too, written without conjugation; the engine conjugates. A
+        formula of a function that is not (abs, real, angle …) follows PyTorch's convention itself.
+    variadic: the inputs are one list (`cat`); `vjps` is then a function and the list's name stands for all of them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        vjps: Mapping[str, Formula] | Formula | None = None,
+        *,
+        args: Sequence[str] | None = None,
+        params: Sequence[str] = (),
+        outputs: Sequence[str] = ("out",),
+        aux: Mapping[str, Formula | None] | None = None,
+        node: str | None = None,
+        jvp: Any = None,
+        holomorphic: bool = True,
+        variadic: bool = False,
+        explain: str = "",
+    ) -> None:
+        self.name = name
+        self.forward = forward
+        if args is None:
+            args, params = argument_names(forward)
+        self.inputs = tuple(args)
+        self.params = tuple(params)
+        self.outputs = tuple(outputs)
+        self.aux = dict(aux or {})
+        self.jvp = jvp
+        self.holomorphic = holomorphic
+        self.variadic = variadic
+        self.explain = explain
+        self.single = len(self.outputs) == 1
+        self.plain = self.single and not self.aux
+        self.joint = callable(vjps)
+        self._prepare(vjps)
+        node_name = node or name.title().replace("_", "") + "Backward0"
+        self.node: type[Node] = type(
+            node_name, (Node,), {"__slots__": (), "primitive": self, "outputs": len(self.outputs), "__module__": "clew"}
+        )
+
+    def _prepare(self, vjps: Mapping[str, Formula] | Formula | None) -> None:
+        """Work out, once, what each formula needs and whether any of it is a tensor's values."""
+        self._slots = {n: i for i, n in enumerate((*self.inputs, *self.params, *self.outputs, *self.aux))}
+        self.formulas: tuple[Formula | None, ...]
+        if vjps is None:
+            self.formulas, self.needs = (), ()
+        elif callable(vjps):
+            self.formulas = (vjps,)
+            self.needs = (argument_names(vjps)[0][3:],)
+        else:
+            self.formulas = tuple(vjps.get(name) for name in self.inputs)
+            self.needs = tuple(() if f is None else argument_names(f)[0][2:] for f in self.formulas)
+        tensors = {*self.inputs, *self.outputs, *self.aux}
+        self.saved_names = tuple(dict.fromkeys(n for names in self.needs for n in names))
+        self.frees = any(n in tensors for n in self.saved_names)  # something to free, and to check for writes
+        self.gather = tuple(self._gatherer(names) for names in self.needs)
+
+    def _gatherer(self, names: Sequence[str]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+        """A function that picks the named values out of (inputs, params, outputs, aux)."""
+        if any(n not in self._slots for n in names):
+            where = [self._locate(n) for n in names]
+            return lambda values: tuple([values[i].shape if shape else values[i] for i, shape in where])
+        slots = [self._slots[n] for n in names]
+        if not slots:
+            return lambda values: ()
+        if len(slots) == 1:
+            only = slots[0]
+            return lambda values: (values[only],)
+        return itemgetter(*slots)
+
+    def _locate(self, name: str) -> tuple[int, bool]:
+        if name in self._slots:
+            return self._slots[name], False
+        if name.endswith("_shape") and name.removesuffix("_shape") in self._slots:
+            return self._slots[name.removesuffix("_shape")], True
+        raise TypeError(f"{self.name}: a formula names '{name}', which is no input, parameter or output")
+
+    # ---- running -------------------------------------------------------------------------------------------------
+    def on_arrays(self, *arrays: Any, **params: Any) -> Any:
+        """The forward on raw arrays, without the auxiliary results."""
+        made = self.forward(*arrays, **params)
+        if self.plain:
+            return made
+        return made[0] if self.single else tuple(made[: len(self.outputs)])
+
+    def __call__(self, *inputs: Any, **params: Any) -> Any:
+        """Run on tensors (None for an input left out) and record."""
+        arrays = [t if t is None else a if (a := t._array).__class__ is ndarray else asarray(a) for t in inputs]
+        made = self.forward(arrays, **params) if self.variadic else self.forward(*arrays, **params)
+        if self.plain:
+            made = (made,)
+        results = [wrap(array) for array in made[: len(self.outputs)]]
+        if self.formulas and not (modes.altered and not modes.switches.grad):
+            edges = tuple([None if t is None else t._edge if t._view is None else t.edge() for t in inputs])
+            if any(edges):
+                self.record(edges, inputs, arrays, params, results, made)
+        return results[0] if self.single else tuple(results)
+
+    def record(
+        self,
+        edges: tuple[Edge | None, ...],
+        inputs: Sequence[Variable | None],
+        arrays: Sequence[Any],
+        params: Mapping[str, Any],
+        results: Sequence[Variable],
+        made: Sequence[Any],
+    ) -> Node:
+        """Make the node of a run and hang the results on it."""
+        node = self.node.__new__(self.node)
+        node.edges = edges
+        node.seq = next_seq()
+        node.code, node.lasti = user_place(2)
+        node.extras = None
+        node.metas = tuple([None if e is None else (a.shape, a.dtype) for e, a in zip(edges, arrays, strict=True)])
+        held = (tuple(arrays),) if self.variadic else arrays
+        values = (*held, *[params[n] for n in self.params], *made)
+        if self.joint:
+            node.saved = self.gather[0](values)
+        else:
+            node.saved = tuple(
+                [None if e is None else gather(values) for e, gather in zip(edges, self.gather, strict=True)]
+            )
+        node.versions = self._versions(edges, inputs, results) if self.frees else ()
+        for number, result in enumerate(results):
+            if result._array.dtype.kind in "fcV":
+                result._edge = (node, number)
+                if result._array.dtype.kind == "c" and self.holomorphic:
+                    node.more().conj = True
+        if not self.single:
+            node.more().shapes = tuple([(r._array.shape, r._array.dtype) for r in results])
+        if modes.altered:
+            note_modes(node)
+        for observer in modes.observers:
+            observer(node, inputs, results)
+        return node
+
+    def _versions(
+        self, edges: tuple[Edge | None, ...], inputs: Sequence[Variable | None], results: Sequence[Variable]
+    ) -> tuple[tuple[Version, int], ...]:
+        """The counters of the tensors whose values are saved."""
+        if self.joint:
+            names: Any = self.needs[0]
+        else:
+            names = {n for e, needs in zip(edges, self.needs, strict=True) if e is not None for n in needs}
+        owners: list[Variable | None] = []
+        if self.variadic:
+            owners = list(inputs) if self.inputs[0] in names else []
+        else:
+            owners = [t for n, t in zip(self.inputs, inputs, strict=True) if n in names]
+        owners += [t for n, t in zip(self.outputs, results, strict=True) if n in names]
+        return tuple([watch(t) for t in owners if t is not None])
+
+    # ---- reading back ----------------------------------------------------------------------------------------------
+    def saved_as_tensors(self, node: Node, index: int) -> tuple[Any, ...]:
+        """The saved arguments of a formula, values of tensors as tensors that hang in the graph."""
+        saved = node.saved if self.joint else node.saved[index]
+        return tuple([self._as_tensor(node, n, v) for n, v in zip(self.needs[index], saved, strict=True)])
+
+    def _as_tensor(self, node: Node, name: str, value: Any) -> Any:
+        if value.__class__ is Packed:
+            unpacked = value.unpack(value.packed)
+            value = unpacked._array
+        if name in self.outputs:
+            number = self.outputs.index(name)
+            return wrap(value, (node, number) if value.dtype.kind in "fcV" else None)
+        if name in self.inputs:
+            if self.variadic:
+                return tuple([wrap(v, e) for v, e in zip(value, node.edges, strict=True)])
+            return wrap(value, node.edges[self.inputs.index(name)]) if hasattr(value, "dtype") else value
+        formula = self.aux.get(name)
+        if formula is not None:
+            names = argument_names(formula)[0][1:]
+            index = next(i for i, needs in enumerate(self.needs) if set(names) <= {*needs})
+            saved = dict(zip(self.needs[index], node.saved if self.joint else node.saved[index], strict=True))
+            from clew.core.engine import vocabularies
+
+            return formula(vocabularies.tensors, *[self._as_tensor(node, n, saved[n]) for n in names])
+        return value
+
+    def saved_owner(self, node: Node, index: int) -> tuple[Any, Edge | None]:
+        """The array and the edge of the tensor that `node.versions[index]` belongs to."""
+        found: dict[str, tuple[Any, Edge | None]] = {}
+        for i, names in enumerate(self.needs):
+            saved = node.saved if self.joint else node.saved[i]
+            for name, value in zip(names, saved or (), strict=False):
+                if name in self.inputs:
+                    if self.variadic:
+                        found.update({f"{name}{k}": (v, e) for k, (v, e) in enumerate(zip(value, node.edges, strict=True))})
+                    elif hasattr(value, "dtype"):
+                        found[name] = (value, node.edges[self.inputs.index(name)])
+                elif name in self.outputs:
+                    found[name] = (value, (node, self.outputs.index(name)))
+        order = (*self.inputs, *self.outputs)
+        ordered = list(found) if self.variadic else [n for n in order if n in found]
+        return found[ordered[index]]
+
+    def saved_attribute(self, node: Node, attribute: str) -> Any:
+        """`grad_fn._saved_<name>`."""
+        from clew.core.errors import raise_freed
+
+        name = attribute.removeprefix("_raw").removeprefix("_saved_")
+        for index, names in enumerate(self.needs):
+            if name in names:
+                if node.saved.__class__ is not tuple:
+                    raise_freed(node)
+                if not self.joint and node.saved[index] is None:
+                    continue
+                value = self.saved_as_tensors(node, index)[names.index(name)]
+                return wrap(value) if isinstance(value, ndarray) else value
+        if name in self.saved_names or name in self.inputs:
+            return None
+        raise AttributeError(f"'{node.name()}' object has no attribute '{attribute}'")
+
+
+def watch(variable: Variable) -> tuple[Version, int]:
+    """The counter of a variable whose values are being saved, and what it reads now."""
+    version = variable._version
+    if version is None:
+        version = variable._version = Version()
+    elif version.inference:
+        raise RuntimeError(INFERENCE_SAVED)
+    return version, version.n
+
+
+def note_modes(node: Node) -> None:
+    """What a node needs of the switches at the time it was made: the stack in anomaly mode, packed values."""
+    switches = modes.switches
+    if switches.anomaly:
+        from clew.core.anomaly import forward_stack
+
+        node.more().stack = forward_stack()
+    if switches.saved_hooks_refused and node.primitive.frees:
+        raise RuntimeError(switches.saved_hooks_refused)
+    if switches.saved_hooks and node.primitive.frees:
+        pack_saved(node, *switches.saved_hooks[-1])
+    if switches.copy_on_write is not None:
+        switches.copy_on_write.saw(node)
+
+
+def pack_saved(node: Node, pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> None:
+    """Hand every saved tensor to `pack`, once, and keep what it returns."""
+    primitive = node.primitive
+    tensors = {*primitive.inputs, *primitive.outputs, *primitive.aux}
+    done: dict[int, Packed] = {}
+
+    def packed(name: str, value: Any) -> Any:
+        if isinstance(value, tuple) and primitive.variadic and name in primitive.inputs:
+            return tuple([packed("", v) for v in value])
+        if (name and name not in tensors) or not hasattr(value, "dtype"):
+            return value
+        if id(value) not in done:
+            tensor = wrap(value)
+            before = tensor.version().n if not tensor.version().inference else 0
+            switches = modes.switches
+            hooks, grad = switches.saved_hooks, switches.grad
+            switches.saved_hooks, switches.grad = (), False
+            try:
+                done[id(value)] = Packed(pack(tensor), unpack)
+            finally:
+                switches.saved_hooks, switches.grad = hooks, grad
+            if tensor._version is not None and tensor._version.n != before:
+                raise RuntimeError(
+                    "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook "
+                    "cannot be modified by in-place operations as this can lead to unexpected side-effects. Please open "
+                    "an issue if you need to perform in-place operations on the input to a pack hook."
+                )
+        return done[id(value)]
+
+    if primitive.joint:
+        node.saved = tuple([packed(n, v) for n, v in zip(primitive.needs[0], node.saved, strict=True)])
+    else:
+        node.saved = tuple(
+            [
+                None if saved is None else tuple([packed(n, v) for n, v in zip(names, saved, strict=True)])
+                for names, saved in zip(primitive.needs, node.saved, strict=True)
+            ]
+        )
+    node.more().packed = True
+    node.versions = ()  # what the hooks hold is theirs: no counter is checked
+
+
+__all__ = ["Extras", "Formula", "Primitive", "note_modes", "watch"]

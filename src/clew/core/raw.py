@@ -1,0 +1,61 @@
+"""The vocabulary of derivative formulas, on raw arrays: NumPy's names.
+
+A formula is a function `f(xp, g, ...)` of the cotangent `g` and of saved values. `xp` is this module when `backward`
+runs on raw arrays, and `clew.ops.vocabulary`, with the same names over tensors, when the backward pass is itself
+recorded (`create_graph=True`). `xp.call(primitive, ...)` runs another primitive: its forward here, all of it there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import (
+    abs, arange, argmax, argsort, broadcast_to, concatenate, conj, cos, cosh, cumsum, empty_like, exp, expand_dims,
+    expm1, flip, floor, full_like, imag, isnan, log, log1p, log2, logical_and, logical_not, logical_or, matmul, maximum,
+    minimum, moveaxis, multiply, ones, ones_like, power, prod, real, reshape, sign, sin, sinh, split, sqrt, square,
+    squeeze, stack, swapaxes, take_along_axis, tan, tanh, transpose, where, zeros, zeros_like,
+)  # fmt: skip
+
+__all__ = [
+    "abs", "arange", "argmax", "argsort", "astype", "broadcast_to", "call", "concatenate", "conj", "constant", "cos", "cosh",
+    "cumsum", "empty_like", "exp", "expand_dims", "expm1", "flip", "floor", "full_like", "imag", "isnan", "log",
+    "log1p", "log2", "logical_and", "logical_not", "logical_or", "matmul", "maximum", "minimum", "moveaxis",
+    "multiply", "ones", "ones_like", "power", "prod", "real", "reshape", "sign", "sin", "sinh", "split", "sqrt",
+    "square", "squeeze", "stack", "sum", "sum_to", "swapaxes", "take_along_axis", "tan", "tanh", "transpose", "where",
+    "zeros", "zeros_like",
+]  # fmt: skip
+
+
+def call(primitive: Any, *inputs: Any, **params: Any) -> Any:
+    """Run a primitive's forward on raw arrays (its visible outputs only)."""
+    return primitive.on_arrays(*inputs, **params)
+
+
+def constant(value: Any) -> Any:
+    """A raw array (a mask, an index) as an operand: itself here, a tensor without history where tensors compute."""
+    return value
+
+
+def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """∑ x over `axis`; the dtype stays."""
+    return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
+
+
+def astype(x: Any, dtype: Any) -> Any:
+    """`x` in another dtype."""
+    return x.astype(dtype, copy=False)
+
+
+def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
+    """The adjoint of broadcasting: `g` summed to `shape`."""
+    gshape = g.shape
+    if gshape == shape:
+        return g
+    if not shape:
+        return np.add.reduce(g, axis=None, dtype=g.dtype)
+    lead = len(gshape) - len(shape)
+    axes = (*range(lead), *(i + lead for i, n in enumerate(shape) if n == 1 and gshape[i + lead] != 1))
+    if axes:
+        g = np.add.reduce(g, axis=axes, keepdims=True, dtype=g.dtype)
+    return g.reshape(shape)

@@ -1,0 +1,242 @@
+"""A variable: a raw array, its place in the graph, and what it shares with others.
+
+`clew.Tensor` is a variable with the operators. The engine needs no more than what stands here.
+
+The array of a 0-d result may be a NumPy scalar (`np.float32`), which computes ten times faster than a 0-d array. A
+scalar is immutable and never shared: whoever wants to alias or write memory calls `memory()` first.
+"""
+
+from __future__ import annotations
+
+import warnings
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy import ndarray
+
+from clew.core import modes
+from clew.core.node import AccumulateGrad, Edge, Node, user_place
+from clew.core.version import InferenceVersion, Version
+
+if TYPE_CHECKING:
+    from clew.core.inplace import View
+
+FLOAT32 = np.dtype(np.float32)
+FLOAT64 = np.dtype(np.float64)
+
+NON_LEAF_GRAD = (
+    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute won't be "
+    "populated during autograd.backward(). If you indeed want the .grad field to be populated for a non-leaf Tensor, "
+    "use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access "
+    "the leaf Tensor instead. See github.com/pytorch/pytorch/pull/30531 for more information."
+)
+
+
+class Retained:
+    """Where `.grad` of a tensor that is no gradient sink is kept: after `retain_grad()`, or assigned by the user."""
+
+    __slots__ = ("grad", "retains")
+
+    def __init__(self, grad: Variable | None = None, retains: bool = False) -> None:
+        self.grad = grad
+        self.retains = retains
+
+
+class Variable:
+    """An array in the graph."""
+
+    __slots__ = ("__dict__", "__weakref__", "_array", "_edge", "_meta", "_version", "_view")
+
+    _array: Any  # the values: an ndarray, or a NumPy scalar
+    _edge: Edge | None  # the node that made it and which output it is; for a leaf its sink; None: no gradient wanted
+    _version: Version | None  # the counter of its memory, made when first needed, shared by all who share the memory
+    _view: View | None  # of what it is a view, and how
+    _meta: AccumulateGrad | Retained | None  # where `.grad` is kept
+
+    # ---- memory -------------------------------------------------------------------------------------------------
+    def memory(self) -> ndarray:
+        """The values as an array that others may share and write to."""
+        array = self._array
+        if array.__class__ is not ndarray:
+            array = np.asarray(array)
+            self._rebind(array)
+        return array
+
+    def _rebind(self, array: Any) -> None:
+        """Give the variable other memory (its sink, which may outlive it, learns of it)."""
+        self._array = array
+        if self._meta.__class__ is AccumulateGrad:
+            self._meta.array = array  # type: ignore[union-attr]
+
+    def version(self) -> Version:
+        """The counter of this memory."""
+        version = self._version
+        if version is None:
+            version = self._version = Version()
+        return version
+
+    def written(self) -> None:
+        """Note that the memory was written, and by which line."""
+        version = self.version()
+        if version.inference:
+            return
+        version.n += 1
+        version.where = user_place(2)
+
+    @property
+    def _version_number(self) -> int:
+        return 0 if self._version is None else self._version.n
+
+    # ---- place in the graph ---------------------------------------------------------------------------------------
+    def edge(self) -> Edge | None:
+        """Where this variable's gradient goes; for a view of something since rewritten, worked out anew."""
+        view = self._view
+        if view is not None and view.stale():
+            view.refresh(self)
+        return self._edge
+
+    @property
+    def is_leaf(self) -> bool:
+        """True for a tensor that no recorded operation made: parameters, data, results under `no_grad`."""
+        edge = self.edge()
+        return edge is None or edge[0].__class__ is AccumulateGrad
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The operation that made this tensor; None for a leaf."""
+        edge = self.edge()
+        return None if edge is None or edge[0].__class__ is AccumulateGrad else edge[0]
+
+    @property
+    def output_nr(self) -> int:
+        """Which output of `grad_fn` this is."""
+        edge = self.edge()
+        return 0 if edge is None else edge[1]
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on this tensor are recorded."""
+        return (self._edge if self._view is None else self.edge()) is not None
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        if not isinstance(wanted, (bool, np.bool)):
+            raise RuntimeError("requires_grad must be a bool")
+        edge = self.edge()
+        if edge is not None and edge[0].__class__ is not AccumulateGrad:
+            if not wanted:
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable "
+                    "in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                )
+            return
+        if wanted and edge is None:
+            self._become_leaf()
+        elif not wanted and edge is not None:
+            self._edge = None
+            self._meta = None if self._meta.grad is None else Retained(self._meta.grad)  # type: ignore[union-attr]
+
+    def _become_leaf(self) -> None:
+        if self._array.dtype.kind not in "fcV":
+            raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
+        if self._version is not None and self._version.inference and not modes.switches.inference:
+            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+        sink = AccumulateGrad(self)
+        sink.array = self._array
+        sink.grad = None if self._meta is None else self._meta.grad
+        self._meta = sink
+        self._edge = (sink, 0)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Any:
+        """Start (or stop) recording operations on this tensor, in place."""
+        if requires_grad and self._array.dtype.kind not in "fcV":
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
+        self.requires_grad = requires_grad
+        return self
+
+    # ---- gradient ---------------------------------------------------------------------------------------------------
+    @property
+    def grad(self) -> Any:
+        """The gathered gradient of a leaf (or of a tensor after `retain_grad()`); None before the first `backward`."""
+        meta = self._meta
+        if meta is None:
+            edge = self.edge()
+            if edge is not None and edge[0].__class__ is not AccumulateGrad:
+                warnings.warn(NON_LEAF_GRAD, UserWarning, stacklevel=2)
+            return None
+        return meta.grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None:
+            self._check_grad(value)
+        if self._meta is None:
+            self._meta = Retained()
+        self._meta.grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        if self._meta is not None:
+            self._meta.grad = None
+
+    def _check_grad(self, value: Any) -> None:
+        if not isinstance(value, Variable):
+            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+        if value is self:
+            raise RuntimeError("can't assign Variable as its own grad")
+        if value._array.dtype != self._array.dtype:
+            from clew.dtypes import legacy_name
+
+            raise RuntimeError(
+                f"attempting to assign a gradient with dtype '{legacy_name(value._array.dtype).lower()}' to a tensor with grad_dtype "
+                f"'{legacy_name(self._array.dtype)}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's "
+                "dtype). You can set the tensor's grad_dtype attribute with a specific dtype, or None to allow any dtype. "
+                "Set grad_dtype with caution. Diverging the dtypes of a tensor and its gradient may break downstream "
+                "systems that assume they match."
+            )
+        if value._array.shape != self._array.shape:
+            raise RuntimeError(
+                f"attempting to assign a gradient of size '{list(value._array.shape)}' to a tensor of size "
+                f"'{list(self._array.shape)}'. Please ensure that the gradient and the tensor are the same size"
+            )
+
+    def retain_grad(self) -> None:
+        """Keep this tensor's gradient in `.grad` although it is not a leaf."""
+        edge = self.edge()
+        if edge is None:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        node, number = edge
+        if node.__class__ is AccumulateGrad or self.retains_grad:
+            return
+        self._meta = Retained(None if self._meta is None else self._meta.grad, retains=True)
+        node.more().retained[number] = weakref.ref(self)
+
+    @property
+    def retains_grad(self) -> bool:
+        """True after `retain_grad()` on a tensor that is not a leaf."""
+        return isinstance(self._meta, Retained) and self._meta.retains
+
+
+class _TensorClass:
+    """The class that results are made of: `clew.tensor` sets it, since the core may not import what stands above."""
+
+    tensor: Any = Variable
+
+
+classes = _TensorClass()
+
+
+def wrap(array: Any, edge: Edge | None = None) -> Any:
+    """A new tensor around `array`."""
+    cls = classes.tensor
+    result = cls.__new__(cls)
+    result._array = array
+    result._edge = edge
+    result._version = INFERENCE if modes.altered and modes.switches.inference else None
+    result._view = None
+    result._meta = None
+    return result
+
+
+INFERENCE = InferenceVersion()

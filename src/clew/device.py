@@ -1,0 +1,75 @@
+"""Devices. Everything lives on `cpu`; the other names exist so that programs can ask and be answered honestly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TYPES = (
+    "cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga", "maia", "xla", "lazy",
+    "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone",
+)  # fmt: skip
+
+
+class device:
+    """Where a tensor lives: `device('cpu')`, `device('cuda', 0)`, `device('cuda:0')`."""
+
+    __slots__ = ("index", "type")
+
+    def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
+        if isinstance(type, device):
+            type, index = type.type, type.index
+        if isinstance(type, int):
+            type, index = "cuda", type
+        if not isinstance(type, str):
+            raise TypeError(f"Device(): argument 'type' (position 1) must be str, not {type.__class__.__name__}")
+        name, colon, number = type.partition(":")
+        if colon:
+            if index is not None:
+                raise RuntimeError(f"type (string) must not include an index because index was passed explicitly: {type}")
+            if not number.isdigit():
+                raise RuntimeError(f"Invalid device string: '{type}'")
+            index = int(number)
+        if name not in _TYPES:
+            raise RuntimeError(
+                "Expected one of cpu, cuda, ipu, xpu, mkldnn, opengl, opencl, ideep, hip, ve, fpga, maia, xla, lazy, "
+                f"vulkan, mps, meta, hpu, mtia, privateuseone device type at start of device string: {name}"
+            )
+        self.type = name
+        self.index = index
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, device) and (self.type, self.index) == (other.type, other.index)
+
+    def __hash__(self) -> int:
+        return hash((self.type, self.index))
+
+    def __str__(self) -> str:
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __repr__(self) -> str:
+        return f"device(type='{self.type}')" if self.index is None else f"device(type='{self.type}', index={self.index})"
+
+    def __reduce__(self) -> Any:
+        return device, (self.type, self.index)
+
+    def __enter__(self) -> device:
+        check(self)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+
+cpu = device("cpu")
+
+
+def check(wanted: Any) -> device:
+    """The device as asked for, if clew has it; else an error that says what to do."""
+    if wanted is None:
+        return cpu
+    found = device(wanted)
+    if found.type == "cuda":
+        raise AssertionError("Torch not compiled with CUDA enabled (clew runs on the CPU; use device='cpu')")
+    if found.type != "cpu":
+        raise RuntimeError(f"clew runs on the CPU and has no device of type '{found.type}'; use device='cpu'")
+    return found

@@ -1,0 +1,1 @@
+"""Every operation, declared once, in families."""
