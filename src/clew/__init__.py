@@ -1,10 +1,75 @@
+# ruff: noqa: F401
 """clew: PyTorch's autograd in readable Python. `import clew as torch`."""
 
-from clew.dtypes import (  # noqa: F401
+import warnings as _warnings
+from math import e, inf, nan, pi
+from typing import Any as _Any
+
+import numpy as _np
+
+from clew.tensor import Tensor  # first: the module's name then makes way for the function `tensor`
+from clew import autograd, return_types, version
+from clew.autograd.grad_mode import *  # noqa: F403
+from clew.device import device
+from clew.dtypes import (
     bfloat16, bool_ as bool, complex64, complex128, dtype, float16, float32, float64, get_default_dtype, int8, int16,
-    int32, int64, promote_types, set_default_dtype, uint8, uint16, uint32, uint64,
+    int32, int64, layout, promote_types, set_default_dtype, strided, uint8, uint16, uint32, uint64,
 )  # fmt: skip
-from clew.device import device  # noqa: F401
-from clew.tensor import Tensor  # noqa: F401
+from clew.ops.activation import *  # noqa: F403
+from clew.ops.arithmetic import *  # noqa: F403
+from clew.ops.compare import *  # noqa: F403
+from clew.ops.complex import *  # noqa: F403
 from clew.ops.create import *  # noqa: F403
+from clew.ops.cumulative import *  # noqa: F403
+from clew.ops.distance import *  # noqa: F403
+from clew.ops.einsum import *  # noqa: F403
 from clew.ops.elementwise import *  # noqa: F403
+from clew.ops.getitem import *  # noqa: F403
+from clew.ops.index import *  # noqa: F403
+from clew.ops.inquiry import *  # noqa: F403
+from clew.ops.join import *  # noqa: F403
+from clew.ops.linalg import *  # noqa: F403
+from clew.ops.order import *  # noqa: F403
+from clew.ops.reduce import *  # noqa: F403
+from clew.ops.sampling import *  # noqa: F403
+from clew.ops.search import *  # noqa: F403
+from clew.ops.masks import *  # noqa: F403
+from clew.ops.parts import *  # noqa: F403
+from clew.ops.shape import *  # noqa: F403
+from clew.ops.softmax import *  # noqa: F403
+from clew.ops.special import *  # noqa: F403
+from clew.ops.strides import *  # noqa: F403
+from clew.ops.trigonometry import *  # noqa: F403
+from clew.ops.variance import *  # noqa: F403
+from clew.printing import set_printoptions
+from clew.random import Generator, default_generator
+from clew.size import Size
+from clew.version import __version__
+
+double, float, half = float64, float32, float16
+short, int, long = int16, int32, int64
+cfloat, cdouble = complex64, complex128
+newaxis = None
+
+# As in PyTorch, division by zero and overflow give inf and nan without a word. NumPy keeps this setting for each thread;
+# the filter covers threads that start later, and leaves the warnings of NumPy used directly alone.
+_np.seterr(all="ignore")
+_warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"clew\.")
+
+_ROOMS = (
+    "as_torch", "backends", "cuda", "distributed", "distributions", "fft", "func", "hub", "jit", "linalg", "nn", "optim",
+    "overrides", "random", "serialization", "special", "testing", "types", "utils",
+)  # fmt: skip
+
+
+def __getattr__(name: str) -> _Any:
+    """The rooms above the tensor (`clew.nn`, `clew.optim` …) are loaded when first asked for."""
+    if name in _ROOMS:
+        from importlib import import_module
+
+        try:
+            return import_module(f"clew.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"clew.{name}":
+                raise
+    raise AttributeError(f"module 'torch' has no attribute '{name}' (clew does not have it)")

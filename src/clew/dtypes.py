@@ -117,6 +117,21 @@ def tensor_type_name(d: Any) -> str:
     return f"torch.{legacy_name(d)}Tensor"
 
 
+class layout:
+    """How elements lie in memory: `strided` is the only layout clew has."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+
+strided = layout("strided")
+
+
 class Defaults:
     """What new floating tensors are made of."""
 

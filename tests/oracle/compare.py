@@ -31,7 +31,7 @@ def values(result: Any) -> Any:
         plain = result.detach()
         if name == "torch.bfloat16":
             plain = plain.float()
-        return name, np.array(plain.resolve_conj().numpy() if isinstance(plain, torch.Tensor) else plain.numpy())
+        return name, np.array(plain.resolve_conj().numpy(force=True) if isinstance(plain, torch.Tensor) else plain.numpy())
     if isinstance(result, (tuple, list)):
         return [values(r) for r in result]
     return result

@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from clew.core import modes, raw
+from clew.core import raw
 from clew.core.errors import raise_freed, raise_modified
-from clew.core.node import AccumulateGrad, Edge, Freed, Node, user_place
+from clew.core.modes import altered, switches
+from clew.core.node import AccumulateGrad, Edge, Freed, Node
 from clew.core.variable import Variable, wrap
+from clew.core.version import Place
 
 
 class _Vocabularies:
@@ -39,104 +41,108 @@ class Walk:
     retain: keep the saved values for another pass.
     record: record the pass itself (`create_graph`).
     capture: the edges whose gradients the caller wants; then only what leads to them runs, and no leaf is touched.
-    into: the sinks that gather; None for all that are reached.
     """
 
-    def __init__(self, *, retain: bool, record: bool, capture: Sequence[Edge] | None = None) -> None:
+    __slots__ = ("capture", "captured", "leaves", "needed", "place", "record", "retain", "waiting")
+
+    def __init__(self, retain: bool, record: bool, capture: Sequence[Edge] | None = None) -> None:
         self.retain = retain
         self.record = record
         self.capture = capture
         self.captured: dict[Edge, Any] = {}
-        self.leaves: dict[AccumulateGrad, Any] = {}
+        self.leaves: dict[AccumulateGrad, Any] = {}  # what has arrived at each leaf
         self.waiting: dict[AccumulateGrad, int] | None = None  # uses still to come, when a leaf's hooks must know
         self.needed: set[Node] | None = None
 
-    def run(self, roots: Sequence[tuple[Edge, Any]]) -> None:
-        """Carry the gradients of `roots` back to the leaves."""
+    def run(self, roots: Sequence[tuple[Edge, Any]], place: Place) -> None:
+        """Carry the gradients of `roots` back to the leaves. `place`: the user's line that asked for it."""
+        self.place = place
         if self.capture is not None:
-            self.needed = leads_to((edge[0] for edge, _ in roots), self.capture)
+            self.needed = leads_to([edge[0] for edge, _ in roots], self.capture)
         if leaf_hooks.exist:
             self.waiting = count_uses([edge[0] for edge, _ in roots], self.needed)
-        queue: list[int] = []
-        pending: dict[int, tuple[Node, Any]] = {}
-        for edge, g in roots:
-            self._deliver(edge, g, queue, pending)
-        if not self.record and not modes.altered:
-            self._walk(queue, pending)
-            self._finish()
+        if not self.record and not altered:
+            self._walk(roots)
             return
-        switches, before = modes.switches, modes.switches.grad
+        before = switches.grad
         switches.grad = self.record
         switches.note()
         try:
-            self._walk(queue, pending)
-            self._finish()
+            self._walk(roots)
         finally:
             switches.grad = before
             switches.note()
 
-    def _walk(self, queue: list[int], pending: dict[int, tuple[Node, Any]]) -> None:
-        record, retain, needed, waiting = self.record, self.retain, self.needed, self.waiting
-        leaves = self.leaves
-        freed = None
-        anomaly = modes.altered and modes.switches.anomaly
-        while queue:
-            node, g = pending.pop(-heappop(queue))
-            if node.__class__ is AccumulateGrad:
-                continue
+    def _walk(self, roots: Sequence[tuple[Edge, Any]]) -> None:
+        """The loop. `node` with its gradient `g` is the latest recorded node known; `queue` holds what else waits."""
+        record, retain, needed, waiting, leaves = self.record, self.retain, self.needed, self.waiting, self.leaves
+        anomaly = altered and switches.anomaly
+        freed: Freed | None = None
+        pending: dict[int, tuple[Node, Any]] = {}
+        queue: list[int] = []
+        next_node: Node | None = None
+        next_g: Any = None
+        for edge, g in roots:
+            self._deliver(edge, g, queue, pending)
+        while next_node is not None or queue:
+            if next_node is None or (queue and -queue[0] > next_node.seq):
+                node, g = pending.pop(-heappop(queue))
+            else:
+                node, g = next_node, next_g
+                next_node = None
             saved = node.saved
+            primitive = node.primitive
+            if node.versions:
+                for version, tick in node.versions:
+                    if version.n != tick:
+                        raise_modified(node)
             if saved.__class__ is Freed:
                 raise_freed(node)
-            for version, tick in node.versions:
-                if version.n != tick:
-                    raise_modified(node)
-            formulas = node.primitive.formulas
-            if node.extras is None and not record and not node.primitive.joint and not anomaly:
+            if node.extras is None and not primitive.joint and not record and not anomaly:
                 gradients: Any = None
             else:
                 gradients, g = self._pull(node, g)
-                if gradients is None:  # captured here, nothing beyond is wanted
+                if gradients is None:  # captured here, and nothing beyond is wanted
                     continue
-            index = 0
+                if anomaly and switches.anomaly_nan:
+                    check_nan(node, gradients)
+            formulas = primitive.formulas
+            metas = node.metas
+            index = -1
             for edge in node.edges:
-                if edge is not None and (needed is None or edge[0] in needed):
-                    gi = formulas[index](raw, g, *saved[index]) if gradients is None else gradients[index]
-                    target, number = edge
-                    if gi is not None:
-                        metas = node.metas
-                        if metas is not None:
-                            shape, dtype = metas[index]
-                            if gi.__class__ is ndarray:
-                                if gi.shape != shape:
-                                    gi = raw.sum_to(gi, shape)
-                                if gi.dtype is not dtype:
-                                    gi = cast(gi, dtype)
-                            else:
-                                gi = fit(gi, shape, dtype)
-                        if target.__class__ is AccumulateGrad:
-                            held = leaves.get(target)
-                            leaves[target] = gi if held is None else held + gi
-                        elif target.outputs == 1:
-                            entry = pending.get(target.seq)
-                            if entry is None:
-                                pending[target.seq] = (target, gi)
-                                heappush(queue, -target.seq)
-                            else:
-                                pending[target.seq] = (target, entry[1] + gi)
-                        else:
-                            self._deliver(edge, gi, queue, pending)
-                    if waiting is not None and target in waiting:
-                        waiting[target] -= 1
-                        if not waiting[target]:
-                            self._finish_leaf(target)
                 index += 1
-            if anomaly and modes.switches.anomaly_nan and gradients is not None:
-                check_nan(node, gradients)
-            if not retain and node.primitive.frees:
+                if edge is None or (needed is not None and edge[0] not in needed):
+                    continue
+                gi = formulas[index](raw, g, *saved[index]) if gradients is None else gradients[index]
+                target = edge[0]
+                if gi is not None:
+                    if metas is not None:
+                        gi = fit(gi, *metas[index])
+                    if target.__class__ is AccumulateGrad:
+                        held = leaves.get(target)
+                        leaves[target] = gi if held is None else held + gi
+                    elif target.outputs != 1 or queue:
+                        self._deliver(edge, gi, queue, pending)
+                    elif next_node is None:
+                        next_node, next_g = target, gi
+                    elif next_node is target:
+                        next_g = next_g + gi
+                    else:  # two nodes wait: from here on the heap keeps the order
+                        self._deliver((next_node, 0), next_g, queue, pending)
+                        self._deliver(edge, gi, queue, pending)
+                        next_node = None
+                if waiting is not None and target in waiting:
+                    waiting[target] -= 1
+                    if not waiting[target]:
+                        self._finish(target, leaves.pop(target, None))
+            if not retain and primitive.frees:
                 if freed is None:
-                    freed = Freed(user_place(2))
+                    freed = Freed(self.place)
                 node.saved = freed
                 node.versions = ()
+        for sink, g in leaves.items():
+            leaves[sink] = None
+            self._finish(sink, g)
 
     def _deliver(self, edge: Edge, g: Any, queue: list[int], pending: dict[int, tuple[Node, Any]]) -> None:
         """Add a gradient to what has gathered at an edge."""
@@ -156,7 +162,7 @@ class Walk:
         pending[target.seq] = (target, slots)
 
     def _pull(self, node: Node, g: Any) -> tuple[Any, Any]:
-        """The general case of running a node: hooks, captures, packed values, complex numbers, joint formulas, tensors."""
+        """Run a node in the general case: hooks, captures, packed values, complex numbers, joint formulas, tensors."""
         extras = node.extras
         if extras is not None and (extras.tensor_hooks or extras.retained):
             g = run_tensor_hooks(node, g, self.record)
@@ -181,48 +187,49 @@ class Walk:
         assert self.needed is not None
         return any(e is not None and e[0] in self.needed for e in node.edges)
 
-    def _finish(self) -> None:
-        for sink in list(self.leaves):
-            self._finish_leaf(sink)
-
-    def _finish_leaf(self, sink: AccumulateGrad) -> None:
-        g = self.leaves.pop(sink, None)
+    def _finish(self, sink: AccumulateGrad, g: Any) -> None:
+        """All of a leaf's gradient has arrived."""
+        extras = sink.extras
         if g is None:
             return
-        if sink.extras is not None and (sink.extras.tensor_hooks or sink.extras.retained):
+        if extras is not None and (extras.tensor_hooks or extras.retained):
             g = run_tensor_hooks(sink, g, self.record)
         if self.capture is not None:
             if (sink, 0) in self.capture:
                 self.captured[sink, 0] = g
             return
-        accumulate(sink, g, self.record)
+        self.accumulate(sink, g)
+
+    def accumulate(self, sink: AccumulateGrad, g: Any) -> None:
+        """`.grad` += g; a first gradient becomes `.grad` itself."""
+        extras = sink.extras
+        if extras is not None and extras.pre_hooks:
+            g = run_node_hooks(extras.pre_hooks, g, 1)
+        held = sink.grad
+        if self.record:
+            sink.grad = (g if g._edge is not None else g.detach()) if held is None else held + g
+        elif held is None:
+            sink.grad = wrap(own(g, sink.array) if g.__class__ is ndarray else g)
+        else:
+            array = held._array
+            if array.__class__ is ndarray:
+                np.add(array, g, out=array)
+            else:
+                held._array = array + g
+            version = held.version()
+            version.n += 1
+            version.where = self.place
+        if extras is not None and extras.post_hooks:
+            run_post_hooks(sink, (), g)
+        if sink.post_accumulate_hooks:
+            run_post_accumulate_hooks(sink)
 
 
-def accumulate(sink: AccumulateGrad, g: Any, record: bool) -> None:
-    """`.grad` += g; a first gradient becomes `.grad` itself."""
-    extras = sink.extras
-    if extras is not None and extras.pre_hooks:
-        g = run_node_hooks(extras.pre_hooks, g, 1)
-    held = sink.grad
-    if held is None:
-        if record:
-            sink.grad = g if g._edge is not None else g.detach()
-        else:
-            sink.grad = wrap(g if g.__class__ is not ndarray else own(g, sink.array))
-    elif record:
-        sink.grad = held + g
-    else:
-        array = held._array
-        if array.__class__ is ndarray:
-            np.add(array, g, out=array)
-        else:
-            held._rebind(array + g)
-        held.written()
-    if extras is not None and extras.post_hooks:
-        run_post_hooks(sink, (), g)
+def run_post_accumulate_hooks(sink: AccumulateGrad) -> None:
+    """`Tensor.register_post_accumulate_grad_hook` functions."""
     for hook in tuple(sink.post_accumulate_hooks.values()):
         if hook(sink.variable) is not None:
-            raise RuntimeError("post accumulate grad hooks should return None")
+            raise RuntimeError("post accumulate grad hooks should return None.")
 
 
 def own(g: ndarray, like: Any) -> ndarray:
@@ -239,27 +246,25 @@ def own(g: ndarray, like: Any) -> ndarray:
     return g.copy()
 
 
-def cast(g: Any, dtype: Any) -> Any:
-    """A gradient in its input's dtype: the real part where the input is real."""
-    if g.dtype.kind == "c" and dtype.kind != "c":
-        g = g.real
-    return g.astype(dtype, copy=False)
-
-
 def fit(g: Any, shape: tuple[int, ...], dtype: Any) -> Any:
-    """A gradient (scalar, or tensor while recording) in its input's shape and dtype."""
-    if not isinstance(g, Variable):
-        g = np.asarray(g)
+    """A gradient in its input's shape and dtype (the real part where the input is real)."""
+    if g.__class__ is ndarray:
         if g.shape != shape:
-            g = raw.sum_to(g, shape) if g.ndim >= len(shape) and g.size else np.broadcast_to(g, shape)
-        return g if g.dtype == dtype else cast(g, dtype)
+            g = raw.sum_to(g, shape)
+        if g.dtype is dtype:
+            return g
+        return (g.real if g.dtype.kind == "c" and dtype.kind != "c" else g).astype(dtype, copy=False)
+    if not isinstance(g, Variable):  # a NumPy scalar
+        if shape:
+            g = np.broadcast_to(np.asarray(g), shape)
+        elif g.dtype is dtype:
+            return g
+        return (g.real if g.dtype.kind == "c" and dtype.kind != "c" else g).astype(dtype)
     tensors = vocabularies.tensors
     if g._array.shape != shape:
         g = tensors.sum_to(g, shape)
     if g._array.dtype != dtype:
-        if g._array.dtype.kind == "c" and dtype.kind != "c":
-            g = tensors.real(g)
-        g = tensors.astype(g, dtype)
+        g = tensors.astype(tensors.real(g) if g._array.dtype.kind == "c" and dtype.kind != "c" else g, dtype)
     return g
 
 
@@ -326,7 +331,7 @@ def run_tensor_hooks(node: Node, g: Any, record: bool) -> Any:
 
 def call_hook(hook: Callable[..., Any], tensor: Any, record: bool) -> Any:
     """Run one tensor hook, without recording unless the pass is recorded, and check what it returns."""
-    switches, before = modes.switches, modes.switches.grad
+    before = switches.grad
     switches.grad = record
     switches.note()
     try:

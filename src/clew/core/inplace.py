@@ -8,6 +8,7 @@ from before), and every other view works its own history out anew when next aske
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -16,13 +17,15 @@ from numpy import ndarray
 
 from clew.core import modes, raw
 from clew.core.modes import altered
-from clew.core.node import AccumulateGrad, Freed, next_seq, user_place
+from clew.core.node import AccumulateGrad, Freed, internal, next_seq, user_place
 from clew.core.primitive import Primitive, note_modes, watch
-from clew.core.variable import Variable, wrap
+from clew.core.variable import Variable, classes, wrap
 from clew.core.version import Version
 from clew.dtypes import from_numpy, legacy_name
 
 Step = tuple[Primitive, dict[str, Any]]
+_getframe = sys._getframe
+_new: Callable[..., Any] = object.__new__
 
 LEAF_WRITE = "a leaf Variable that requires grad is being used in an in-place operation."
 VIEW_OF_LEAF_WRITE = "a view of a leaf Variable that requires grad is being used in an in-place operation."
@@ -35,71 +38,139 @@ INFERENCE_WRITE = (
     "You can make a clone to get a normal tensor before doing inplace update."
     "See https://github.com/pytorch/rfcs/pull/17 for more details."
 )
-NO_GRAD_VIEW = (
-    "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use case "
-    "is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace "
-    "either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if you want "
-    "the inplace to be tracked)."
-)
-MULTIPLE_VIEWS = (
-    "Output {number} of {name} is a view and is being modified inplace. This view is the output of a function that "
-    "returns multiple views. Such functions do not allow the output views to be modified inplace. You should replace "
-    "the inplace operation by an out-of-place one."
-)
-CUSTOM_VIEW = (
-    "Output {number} of {name} is a view and is being modified inplace. This view was created inside a custom Function "
-    "(or because an input was returned as-is) and the autograd logic to handle view+inplace would override the custom "
-    "backward associated with the custom Function, leading to incorrect gradients. This behavior is forbidden. You can "
-    "fix this by cloning the output of the custom Function."
-)
+REFUSALS = {
+    "no_grad": "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving "
+    "both the view and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or "
+    "both outside (if you want the inplace to be tracked).",
+    "multiple": "This view is the output of a function that returns multiple views. Such functions do not allow the output "
+    "views to be modified inplace. You should replace the inplace operation by an out-of-place one.",
+    "custom": "This view was created inside a custom Function (or because an input was returned as-is) and the autograd "
+    "logic to handle view+inplace would override the custom backward associated with the custom Function, leading to "
+    "incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom Function.",
+}
+
+
+def refusal(tensor: Variable, created: str, what: str) -> RuntimeError:
+    """Why a view made in a certain way may not be written (or used, after a write to what it looks at)."""
+    edge = tensor._edge
+    if edge is None or edge[0].__class__ is AccumulateGrad:
+        head = f"A view was created in no_grad mode and {what} modified inplace with grad mode enabled."
+    else:
+        head = f"Output {edge[1]} of {edge[0].name().rstrip('0123456789').removesuffix('Backward')} is a view"
+        if created == "no_grad":
+            head += f" of a view which was created in no_grad mode and {what} modified inplace with grad mode enabled."
+        else:
+            head += f" and {what} modified inplace."
+    return RuntimeError(f"{head} {REFUSALS[created]}")
 
 
 class View:
     """Of what a tensor is a view, and by which steps it is reached."""
 
-    __slots__ = ("base", "created", "rebases", "steps")
+    __slots__ = ("base", "created", "steps", "tick")
 
     def __init__(self, base: Variable, steps: tuple[Step, ...], created: str = "") -> None:
+        version = base.version()
         self.base = base
         self.steps = steps
         self.created = created  # "no_grad", "multiple", "custom": where writing is refused, or ""
-        self.rebases = base.version().rebases
+        self.tick = version.n  # what the counter read when the view's history was worked out
 
     def stale(self) -> bool:
-        """Whether the base's history changed since the view's was worked out."""
+        """Whether the memory was written since the view's history was worked out."""
         version = self.base._version
-        return version is not None and version.rebases != self.rebases
+        return version is not None and version.n != self.tick
 
     def refresh(self, tensor: Variable) -> None:
         """Work the view's history out anew."""
-        version = self.base.version()
-        self.rebases = version.rebases
-        if self.base._edge is None:
+        base = self.base
+        if self.created:
+            if (altered and not modes.switches.grad) or (tensor._edge is None and base._edge is None):
+                return
+            raise refusal(tensor, self.created, "its base or another view of its base has been")
+        self.tick = base.version().n
+        if base._edge is None:
             return
         switches, before = modes.switches, modes.switches.grad
         switches.grad = True
         switches.note()
         try:
-            replayed = self.base
-            for primitive, params in self.steps:
-                replayed = primitive(replayed, **params)
+            tensor._edge = seen_again(base, steps=self.steps)._edge
         finally:
             switches.grad = before
             switches.note()
-        tensor._edge = replayed._edge
 
-    def replay(self, xp: Any, value: Any) -> Any:
-        """The same view of another array (or tensor) of the base's shape."""
-        for primitive, params in self.steps:
-            value = xp.call(primitive, value, **params)
-        return value
+
+def replay(steps: tuple[Step, ...], xp: Any, value: Any) -> Any:
+    """The view that `steps` lead to, of another array (or tensor) of the base's shape."""
+    for primitive, params in steps:
+        value = xp.call(primitive, value, **params)
+    return value
 
 
 def as_view(primitive: Primitive, tensor: Variable, created: str = "", step: Step | None = None, **params: Any) -> Any:
     """Run a primitive whose result shares the memory of its input, and note the kinship."""
-    tensor.memory()
-    result = primitive(tensor, **params)
-    return mark_view(result, tensor, step or (primitive, params), created)
+    if primitive.frees:
+        tensor.memory()
+        return mark_view(primitive(tensor, **params), tensor, step or (primitive, params), created)
+    made = primitive.forward(tensor.memory(), **params)
+    return make_view(primitive, tensor, made, {name: params[name] for name in primitive.params}, created, step)
+
+
+def make_view(
+    primitive: Primitive, tensor: Variable, made: ndarray, params: dict[str, Any], created: str = "", step: Step | None = None
+) -> Any:
+    """A tensor around `made`, which is what the primitive's forward gave on the memory of `tensor`, recorded.
+
+    `params` stand in the primitive's order. Gradients of views have the right shape and dtype by themselves, so the
+    node needs no `metas`.
+    """
+    result = _new(classes.tensor)
+    result._array = made
+    result._meta = None
+    version = tensor._version
+    if version is None:
+        version = tensor._version = Version()
+    result._version = version
+    parent = tensor._view
+    edge = tensor._edge if parent is None else tensor.edge()
+    result._edge = None
+    if altered:
+        if not modes.switches.grad:
+            edge = None
+            created = "no_grad"
+        if version.inference:
+            result._view = None
+            return result
+    if edge is not None and primitive.formulas:
+        node = primitive.node()
+        node.primitive = primitive
+        node.edges = (edge,)
+        node.seq = next_seq()
+        node.metas = node.extras = None
+        node.versions = ()
+        node.saved = (primitive.gather[0]((tensor._array, *params.values(), made)),)
+        frame = _getframe(2)
+        node.code = code = frame.f_code
+        node.lasti = frame.f_lasti
+        if internal[code.co_filename]:
+            node.code, node.lasti = user_place(3)
+        result._edge = (node, 0)
+        if altered:
+            note_modes(node)
+        for observer in modes.observers:
+            observer(node, (tensor,), (result,))
+    view = result._view = _new(View)
+    view.tick = version.n
+    if parent is None:
+        view.base = tensor
+        view.steps = (step or (primitive, params),)
+        view.created = created
+    else:
+        view.base = parent.base
+        view.steps = (*parent.steps, step or (primitive, params))
+        view.created = created or parent.created
+    return result
 
 
 def mark_view(result: Any, tensor: Variable, step: Step, created: str = "") -> Any:
@@ -108,7 +179,7 @@ def mark_view(result: Any, tensor: Variable, step: Step, created: str = "") -> A
     if result._version.inference:
         return result
     parent = tensor._view
-    if not created and altered and not modes.switches.grad:
+    if altered and not modes.switches.grad:
         created = "no_grad"
     if parent is None:
         result._view = View(tensor, (step,), created)
@@ -118,33 +189,36 @@ def mark_view(result: Any, tensor: Variable, step: Step, created: str = "") -> A
 
 
 # ---- writing -----------------------------------------------------------------------------------------------------------
-def check_write(tensor: Variable, recorded: bool = False) -> None:
-    """Refuse a write that PyTorch refuses; `recorded`: what is written has a history of its own."""
+def check_write(tensor: Variable, recorded: bool = False, shared: bool = False) -> None:
+    """Refuse a write that PyTorch refuses.
+
+    recorded: what is written has a history of its own; shared: all elements get the same value, so they may share
+    memory.
+    """
     version = tensor._version
     if version is not None and version.inference and not modes.switches.inference:
         raise RuntimeError(INFERENCE_WRITE)
+    if not altered or modes.switches.grad:
+        check_history(tensor, recorded)
     array = tensor._array
-    if array.__class__ is ndarray and array.ndim and 0 in array.strides and overlaps(array):
+    if not shared and array.__class__ is ndarray and array.ndim and 0 in array.strides and overlaps(array):
         raise RuntimeError(OVERLAP)
-    if altered and not modes.switches.grad:
+
+
+def check_history(tensor: Variable, recorded: bool) -> None:
+    """Refuse a write that would cut a leaf from its history, or one that the history of a view cannot express."""
+    required = tensor.requires_grad
+    if not required and not recorded:
         return
-    edge = tensor.edge()
     view = tensor._view
-    if view is None:
-        if edge is not None and edge[0].__class__ is AccumulateGrad:
-            raise RuntimeError(LEAF_WRITE)
-        return
-    base_edge = view.base._edge
-    if edge is None and base_edge is None and not recorded:
-        return
-    if base_edge is not None and base_edge[0].__class__ is AccumulateGrad:
-        raise RuntimeError(VIEW_OF_LEAF_WRITE)
-    if view.created == "no_grad":
-        raise RuntimeError(NO_GRAD_VIEW)
-    if view.created:
-        number, name = (0, "View") if edge is None else (edge[1], edge[0].name().rstrip("0").removesuffix("Backward"))
-        message = MULTIPLE_VIEWS if view.created == "multiple" else CUSTOM_VIEW
-        raise RuntimeError(message.format(number=number, name=name))
+    if view is not None:
+        if view.created:
+            raise refusal(tensor, view.created, "is being")
+        if required and (view.base._edge is None or view.base._edge[0].__class__ is AccumulateGrad):
+            raise RuntimeError(VIEW_OF_LEAF_WRITE)
+    edge = tensor.edge()
+    if edge is not None and edge[0].__class__ is AccumulateGrad:
+        raise RuntimeError(LEAF_WRITE)
 
 
 def overlaps(array: ndarray) -> bool:
@@ -152,11 +226,11 @@ def overlaps(array: ndarray) -> bool:
     return any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True))
 
 
-def write(tensor: Any, result: Variable) -> Any:
+def write(tensor: Any, result: Variable, shared: bool = False) -> Any:
     """Give `tensor` the values and the history of `result`, a fresh tensor computed from it: any in-place operation."""
     array, values = tensor._array, result._array
     edge = result._edge
-    check_write(tensor, recorded=edge is not None)
+    check_write(tensor, edge is not None, shared)
     if values.dtype != array.dtype:
         refuse_cast(values.dtype, array.dtype)
     if values.shape != array.shape:
@@ -217,23 +291,21 @@ def _keep_saved(node: Any, tensor: Variable, result: Variable) -> None:
 def rebase(tensor: Variable, edge: Any) -> None:
     """`edge` is now the history of what `tensor` shows; its base and the other views follow."""
     view = tensor._view
-    version = tensor.version()
     if view is None:
         _move_retained(tensor, edge)
         tensor._edge = edge
-        version.rebases += 1
         return
     base = view.base
-    node = copy_slices.node.__new__(copy_slices.node)
+    node = copy_slices.node()
+    node.primitive = copy_slices
     node.edges = (base._edge, edge)
     node.seq = next_seq()
     node.code, node.lasti = user_place(3)
     node.metas = None
     node.extras = None
-    node.saved = ((view,), (view,))
+    node.saved = ((view.steps, base._array.strides), (view.steps,))  # not the view: that would close a circle
     node.versions = ()
     base._edge = (node, 0)
-    version.rebases += 1
     if altered:
         note_modes(node)
 
@@ -247,26 +319,57 @@ def _move_retained(tensor: Variable, edge: Any) -> None:
             edge[0].more().retained[edge[1]] = old
 
 
-def _without_slice(xp: Any, g: Any, view: View) -> Any:
+def _seen_back(xp: Any, g: Any, self_shape: tuple[int, ...], steps: tuple[Step, ...]) -> Any:
+    """The adjoint of a chain of views: the adjoints of the steps, last step first."""
+    seen = [np.empty(self_shape, np.bool)]
+    for primitive, params in steps:
+        seen.append(primitive.forward(seen[-1], **params))
+    for (primitive, params), array in zip(reversed(steps), reversed(seen[:-1]), strict=True):
+        g = primitive.formulas[0](xp, g, *primitive.gather[0]((array, *params.values(), None)))  # type: ignore[misc]
+    return g
+
+
+# The history of a view after a write to what it looks at: all its steps in one, from the base as it is now.
+seen_again = Primitive(
+    "as_strided",
+    lambda self, *, steps: replay(steps, raw, self),
+    {"self": _seen_back},
+    node="AsStridedBackward0",
+    jvp="linear",
+    explain="a view of memory that was written since: its gradient goes to the writer",
+)
+
+
+def laid_out(values: Any, strides: tuple[int, ...]) -> ndarray:
+    """A copy of an array with its dimensions in memory in the order that `strides` tell (so that views apply to it)."""
+    order = sorted(range(len(strides)), key=lambda d: -strides[d])
+    if order == list(range(len(strides))):
+        return np.array(values, order="C")
+    return np.array(np.transpose(values, order), order="C").transpose(np.argsort(order))
+
+
+def _without_slice(xp: Any, g: Any, steps: tuple[Step, ...], strides: tuple[int, ...]) -> Any:
     if xp is raw:
-        g = np.array(g)
-        view.replay(raw, g)[...] = 0
+        g = laid_out(g, strides)
+        replay(steps, raw, g)[...] = 0
         return g
-    g = g.clone()
-    mask = np.ones(g._array.shape, dtype=np.bool)
-    view.replay(raw, mask)[...] = False
+    mask = laid_out(np.ones(g._array.shape, dtype=np.bool), strides)
+    replay(steps, raw, mask)[...] = False
     return xp.where(wrap(mask), g, 0)
 
 
 # The base after a write to a part of it: the part's gradient goes to the write, the rest to what was there before.
 copy_slices = Primitive(
     "copy_slices",
-    lambda base, written, *, view: base,
-    {"base": _without_slice, "written": lambda xp, g, view: view.replay(xp, g)},
+    lambda base, written, *, steps, strides: base,
+    {"base": _without_slice, "written": lambda xp, g, steps: replay(steps, xp, g)},
     node="CopySlices",
     jvp="linear",
     explain="a part of a tensor was overwritten: that part's gradient goes to what was written, the rest to what was there",
 )
+
+
+copy_slices.node.name = lambda self: "torch::autograd::CopySlices"  # type: ignore[method-assign]
 
 
 def in_place(op: Callable[..., Any], name: str | None = None, composite: bool = False) -> Callable[..., Any]:
@@ -277,7 +380,7 @@ def in_place(op: Callable[..., Any], name: str | None = None, composite: bool = 
     name = name or op.__name__ + "_"
 
     def op_(self: Any, *args: Any, **kwargs: Any) -> Any:
-        check_write(self)
+        check_write(self, recorded=any(isinstance(a, Variable) and a.requires_grad for a in args))
         source = self
         if composite and self.requires_grad:
             source = wrap(np.array(self._array), self._edge)
@@ -344,4 +447,4 @@ def store_out(out: Any, result: Variable) -> Any:
     return out
 
 
-__all__ = ["Freed", "View", "as_view", "check_write", "copy_slices", "in_place", "mark_view", "rebase", "watch", "write"]
+__all__ = ["Freed", "View", "as_view", "check_write", "copy_slices", "in_place", "make_view", "mark_view", "rebase", "watch", "write"]

@@ -7,11 +7,17 @@ an operation tests the empty set (a few nanoseconds) before it asks for the thre
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 altered: set[int] = set()  # idents of the threads whose switches are not all in their default position
 observers: list[Callable[..., None]] = []  # called as observer(node, inputs, output) for every recorded operation
+
+
+def observe(node: Any, inputs: Sequence[Any], results: Sequence[Any]) -> None:
+    """Tell every observer of a recorded operation."""
+    for observer in tuple(observers):
+        observer(node, inputs, results)
 
 
 class Switches(threading.local):

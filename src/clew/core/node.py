@@ -113,7 +113,7 @@ class Node:
     """
 
     __slots__ = (
-        "__weakref__", "code", "edges", "extras", "lasti", "metas", "saved", "seq", "versions",
+        "__weakref__", "code", "edges", "extras", "lasti", "metas", "primitive", "saved", "seq", "versions",
     )  # fmt: skip
 
     edges: tuple[Edge | None, ...]  # one for each input; None where no gradient is wanted
@@ -125,7 +125,7 @@ class Node:
     metas: tuple[tuple[tuple[int, ...], Any] | None, ...] | None  # shape and dtype the gradients must have, if they may differ
     extras: Extras | None
 
-    primitive: ClassVar[Primitive]
+    primitive: Primitive
     outputs: ClassVar[int] = 1
 
     def name(self) -> str:
@@ -213,12 +213,12 @@ class Node:
         return f"<{self.name()} object at {id(self):#x}>"
 
     def __getattr__(self, attribute: str) -> Any:
-        if attribute.startswith(("_saved_", "_raw_saved_")):
-            return type(self).primitive.saved_attribute(self, attribute)
+        if attribute.startswith(("_saved_", "_raw_saved_")):  # never for slots: they are always set
+            return self.primitive.saved_attribute(self, attribute)
         raise AttributeError(f"'{self.name()}' object has no attribute '{attribute}'")
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *("_saved_" + name for name in type(self).primitive.saved_names)]
+        return [*super().__dir__(), *("_saved_" + name for name in self.primitive.saved_names)]
 
 
 class AccumulateGrad(Node):

@@ -18,7 +18,7 @@ from typing import Any
 
 from numpy import asarray, ndarray
 
-from clew.core import modes
+from clew.core.modes import altered, observe, observers, switches
 from clew.core.node import Edge, Extras, Node, Packed, next_seq, user_place
 from clew.core.variable import Variable, wrap
 from clew.core.version import Version
@@ -90,7 +90,7 @@ class Primitive:
         self._prepare(vjps)
         node_name = node or name.title().replace("_", "") + "Backward0"
         self.node: type[Node] = type(
-            node_name, (Node,), {"__slots__": (), "primitive": self, "outputs": len(self.outputs), "__module__": "clew"}
+            node_name, (Node,), {"__slots__": (), "outputs": len(self.outputs), "__module__": "clew"}
         )
 
     def _prepare(self, vjps: Mapping[str, Formula] | Formula | None) -> None:
@@ -109,6 +109,7 @@ class Primitive:
         self.saved_names = tuple(dict.fromkeys(n for names in self.needs for n in names))
         self.frees = any(n in tensors for n in self.saved_names)  # something to free, and to check for writes
         self.gather = tuple(self._gatherer(names) for names in self.needs)
+        self._plans: dict[tuple[bool, ...], tuple[Any, tuple[int, ...], tuple[int, ...]]] = {}
 
     def _gatherer(self, names: Sequence[str]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
         """A function that picks the named values out of (inputs, params, outputs, aux)."""
@@ -133,7 +134,7 @@ class Primitive:
     # ---- running -------------------------------------------------------------------------------------------------
     def on_arrays(self, *arrays: Any, **params: Any) -> Any:
         """The forward on raw arrays, without the auxiliary results."""
-        made = self.forward(*arrays, **params)
+        made = self.forward(arrays, **params) if self.variadic else self.forward(*arrays, **params)
         if self.plain:
             return made
         return made[0] if self.single else tuple(made[: len(self.outputs)])
@@ -144,11 +145,13 @@ class Primitive:
         made = self.forward(arrays, **params) if self.variadic else self.forward(*arrays, **params)
         if self.plain:
             made = (made,)
-        results = [wrap(array) for array in made[: len(self.outputs)]]
-        if self.formulas and not (modes.altered and not modes.switches.grad):
+        results = [wrap(array) for array in (made if not self.aux else made[: len(self.outputs)])]
+        if self.formulas and not (altered and not switches.grad):
             edges = tuple([None if t is None else t._edge if t._view is None else t.edge() for t in inputs])
-            if any(edges):
-                self.record(edges, inputs, arrays, params, results, made)
+            for edge in edges:
+                if edge is not None:
+                    self.record(edges, inputs, arrays, params, results, made)
+                    break
         return results[0] if self.single else tuple(results)
 
     def record(
@@ -161,49 +164,57 @@ class Primitive:
         made: Sequence[Any],
     ) -> Node:
         """Make the node of a run and hang the results on it."""
-        node = self.node.__new__(self.node)
+        node = self.node()
+        node.primitive = self
         node.edges = edges
         node.seq = next_seq()
-        node.code, node.lasti = user_place(2)
+        node.code, node.lasti = user_place(3)
         node.extras = None
-        node.metas = tuple([None if e is None else (a.shape, a.dtype) for e, a in zip(edges, arrays, strict=True)])
-        held = (tuple(arrays),) if self.variadic else arrays
-        values = (*held, *[params[n] for n in self.params], *made)
+        mask = tuple([e is not None for e in edges])
+        gathers, watched_inputs, watched_outputs = self._plans.get(mask) or self._plan(mask)
+        node.metas = tuple([(a.shape, a.dtype) if m else None for m, a in zip(mask, arrays)])
+        options = [params[n] for n in self.params] if params else ()
+        values = (tuple(arrays), *options, *made) if self.variadic else (*arrays, *options, *made)
         if self.joint:
             node.saved = self.gather[0](values)
         else:
-            node.saved = tuple(
-                [None if e is None else gather(values) for e, gather in zip(edges, self.gather, strict=True)]
-            )
-        node.versions = self._versions(edges, inputs, results) if self.frees else ()
-        for number, result in enumerate(results):
-            if result._array.dtype.kind in "fcV":
+            node.saved = tuple([None if gather is None else gather(values) for gather in gathers])
+        found = [watch(t) for i in watched_inputs if (t := inputs[i]) is not None]
+        for i in watched_outputs:
+            found.append(watch(results[i]))
+        node.versions = tuple(found)
+        number = 0
+        for result in results:
+            kind = result._array.dtype.kind
+            if kind in "fcV":
                 result._edge = (node, number)
-                if result._array.dtype.kind == "c" and self.holomorphic:
+                if kind == "c" and self.holomorphic:
                     node.more().conj = True
-        if not self.single:
+            number += 1
+        if number > 1:
             node.more().shapes = tuple([(r._array.shape, r._array.dtype) for r in results])
-        if modes.altered:
+        if altered:
             note_modes(node)
-        for observer in modes.observers:
-            observer(node, inputs, results)
+        if observers:
+            observe(node, inputs, results)
         return node
 
-    def _versions(
-        self, edges: tuple[Edge | None, ...], inputs: Sequence[Variable | None], results: Sequence[Variable]
-    ) -> tuple[tuple[Version, int], ...]:
-        """The counters of the tensors whose values are saved."""
+    def _plan(self, mask: tuple[bool, ...]) -> tuple[Any, tuple[int, ...], tuple[int, ...]]:
+        """For a set of inputs that want a gradient, worked out once: how each formula's arguments are picked, and of
+        which inputs and outputs the values are saved."""
         if self.joint:
-            names: Any = self.needs[0]
+            names = set(self.needs[0])
+            gathers: Any = self.gather
         else:
-            names = {n for e, needs in zip(edges, self.needs, strict=True) if e is not None for n in needs}
-        owners: list[Variable | None] = []
+            names = {n for want, needs in zip(mask, self.needs, strict=True) if want for n in needs}
+            gathers = tuple([g if want else None for want, g in zip(mask, self.gather, strict=True)])
         if self.variadic:
-            owners = list(inputs) if self.inputs[0] in names else []
+            inputs = tuple(range(len(mask))) if self.inputs[0] in names else ()
         else:
-            owners = [t for n, t in zip(self.inputs, inputs, strict=True) if n in names]
-        owners += [t for n, t in zip(self.outputs, results, strict=True) if n in names]
-        return tuple([watch(t) for t in owners if t is not None])
+            inputs = tuple([i for i, n in enumerate(self.inputs) if n in names])
+        outputs = tuple([i for i, n in enumerate(self.outputs) if n in names])
+        plan = self._plans[mask] = gathers, inputs, outputs
+        return plan
 
     # ---- reading back ----------------------------------------------------------------------------------------------
     def saved_as_tensors(self, node: Node, index: int) -> tuple[Any, ...]:
@@ -279,7 +290,6 @@ def watch(variable: Variable) -> tuple[Version, int]:
 
 def note_modes(node: Node) -> None:
     """What a node needs of the switches at the time it was made: the stack in anomaly mode, packed values."""
-    switches = modes.switches
     if switches.anomaly:
         from clew.core.anomaly import forward_stack
 
@@ -306,7 +316,6 @@ def pack_saved(node: Node, pack: Callable[[Any], Any], unpack: Callable[[Any], A
         if id(value) not in done:
             tensor = wrap(value)
             before = tensor.version().n if not tensor.version().inference else 0
-            switches = modes.switches
             hooks, grad = switches.saved_hooks, switches.grad
             switches.saved_hooks, switches.grad = (), False
             try:

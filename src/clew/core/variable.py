@@ -92,8 +92,11 @@ class Variable:
     def edge(self) -> Edge | None:
         """Where this variable's gradient goes; for a view of something since rewritten, worked out anew."""
         view = self._view
-        if view is not None and view.stale():
-            view.refresh(self)
+        if view is not None:
+            if view.stale():
+                view.refresh(self)
+            if self._edge is None and view.base._edge is not None:  # taken under no_grad: a leaf of its own
+                self._become_leaf()
         return self._edge
 
     @property
@@ -117,7 +120,8 @@ class Variable:
     @property
     def requires_grad(self) -> bool:
         """Whether operations on this tensor are recorded."""
-        return (self._edge if self._view is None else self.edge()) is not None
+        view = self._view
+        return self._edge is not None or (view is not None and view.base._edge is not None)
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool) -> None:

@@ -14,17 +14,15 @@ Place = tuple[CodeType, int]  # a code object and an instruction offset: resolve
 class Version:
     """How often a memory was written, and where last."""
 
-    __slots__ = ("n", "rebases", "where")
+    __slots__ = ("n", "where")
 
     n: int  # writes so far
-    rebases: int  # writes that changed the history of the tensors looking at this memory
     where: Place | None  # the user's line that wrote last
 
     inference = False
 
     def __init__(self) -> None:
         self.n = 0
-        self.rebases = 0
         self.where = None
 
 

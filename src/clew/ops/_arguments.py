@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from typing import Any, TypeVar
+
+import numpy as np
 
 from clew.core.variable import Variable
 from clew.dtypes import dtype, from_numpy, legacy_name
@@ -56,3 +59,73 @@ def tensor_dtype(tensor: Variable) -> dtype:
 def legacy(tensor: Variable) -> str:
     """`Float`, `Long` …: the type's name in PyTorch's sentences."""
     return legacy_name(tensor._array.dtype)
+
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_NUMPY_NAMES = (("axis", "dim"), ("keepdims", "keepdim"), ("x", "input"), ("a", "input"))
+
+
+def torch_names(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Keyword arguments with NumPy's names (`axis`, `keepdims`) under PyTorch's, which takes both."""
+    for numpy, torch in _NUMPY_NAMES:
+        if numpy in kwargs:
+            kwargs[torch] = kwargs.pop(numpy)
+    return kwargs
+
+
+def numpy_names(function: _F) -> _F:
+    """Let a function take NumPy's keyword names too."""
+
+    @wraps(function)
+    def op(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **(torch_names(kwargs) if kwargs else kwargs))
+
+    return op  # type: ignore[return-value]
+
+
+# ---- what the families of elementwise functions share ------------------------------------------------------------------
+COMPLEX = "complex64 complex128"
+NUMBERS = (bool, int, float, complex, np.generic)
+
+
+def is_number(value: Any) -> bool:
+    """Whether an operand is a Python or NumPy number (and so weaker in promotion than any tensor)."""
+    return isinstance(value, NUMBERS)
+
+
+def zeros_slope(xp: Any, g: Any) -> Any:
+    return xp.zeros_like(g)
+
+
+def is_complex(value: Any) -> bool:
+    """Whether a formula's argument, array or tensor, is complex."""
+    return bool(getattr(value, "_array", value).dtype.kind == "c")
+
+
+def refusal(sentence: str, *, error: type[Exception] = NotImplementedError) -> Callable[..., None]:
+    """A check for builders: complex operands are refused with a sentence."""
+
+    def check(*operands: Any) -> None:
+        if operands[-1].category == 3:
+            raise error(sentence)
+
+    return check
+
+
+def without(kernel: str, category: int = 3, *more: int) -> Callable[[Any, Any, dtype], None]:
+    """A check for `binary`: result types of some categories (0 bool, 1 integer, 3 complex) have no such kernel."""
+
+    def check(input: Any, other: Any, want: dtype) -> None:
+        if want.category == category or want.category in more:
+            raise NotImplementedError(f"\"{kernel}\" not implemented for '{legacy_name(want)}'")
+
+    return check
+
+
+def underivable(name: str) -> Callable[[Any, Any], Any]:
+    """The formula of an operation that PyTorch records but can't derive."""
+
+    def formula(xp: Any, g: Any) -> Any:
+        raise RuntimeError(f"derivative for aten::{name} is not implemented")
+
+    return formula

@@ -8,21 +8,25 @@ number. It does by hand, in one function, what `Primitive.__call__` does for all
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from clew.core import modes
-from clew.core.modes import altered, observers
+from clew.core.inplace import store_out
+from clew.core.modes import altered, observe, observers, switches
 from clew.core.node import internal, next_seq, user_place
 from clew.core.primitive import Formula, Primitive, note_modes, watch
 from clew.core.promotion import compute_dtype, result_dtype, to_float
 from clew.core.variable import FLOAT32, FLOAT64, INFERENCE, Variable, classes, wrap
-from clew.dtypes import bool_, dtype, from_numpy
+from clew.core.version import Version
+from clew.dtypes import dtype, from_numpy, legacy_name
+from clew.ops._arguments import check_tensor
 
 _getframe = sys._getframe
+_OPERANDS = (Variable, bool, int, float, complex, np.generic)
+_new = object.__new__
 
 
 def broadcast_error(a: tuple[int, ...], b: tuple[int, ...]) -> RuntimeError:
@@ -72,13 +76,6 @@ def operand(value: Any, dtype: np.dtype[Any]) -> Any:
     return wrap(np.asarray(value).astype(dtype))
 
 
-def store(out: Variable, result: Variable) -> Any:
-    """Write a result into the tensor given as `out=`."""
-    from clew.core.inplace import store_out
-
-    return store_out(out, result)
-
-
 def unary(
     name: str,
     forward: Callable[..., Any],
@@ -86,33 +83,40 @@ def unary(
     *,
     keep: bool = False,
     refuse: str = "",
+    kernel: str = "",
+    check: Callable[[dtype], None] | None = None,
     node: str | None = None,
     jvp: Any = "partial",
     holomorphic: bool = True,
     explain: str = "",
 ) -> Callable[..., Any]:
-    """An elementwise function of one tensor. `keep`: integers stay integers (`abs`); else they become floats (`exp`)."""
+    """An elementwise function of one tensor. `keep`: integers stay integers (`abs`); else they become floats (`exp`).
+
+    refuse: names of types without this function; kernel: what the error then calls it; check: refuses a type in other
+    words; explain: the docstring.
+    """
     primitive = Primitive(
         name, forward, None if vjp is None else {"self": vjp}, args=("self",), node=node, jvp=jvp, holomorphic=holomorphic, explain=explain
     )  # fmt: skip
     node_class = primitive.node
-    gather = primitive.gather[0] if vjp is not None else None
     saves_self = "self" in primitive.saved_names
     saves_out = "out" in primitive.saved_names
+    differentiable = vjp is not None
+    gather = primitive.gather[0] if differentiable else tuple
 
     def general(input: Any, out: Any) -> Any:
-        if not isinstance(input, Variable):
-            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+        check_tensor(input, name)
         have = from_numpy(input._array.dtype)
         want = have if keep else to_float(have)
+        if check is not None:
+            check(have)
         if refuse and have.name in refuse.split():
-            raise RuntimeError(f"\"{name}_cpu\" not implemented for '{legacy(have)}'")
+            raise NotImplementedError(f"\"{kernel or name + '_cpu'}\" not implemented for '{legacy_name(have)}'")
         work = compute_dtype(want)
-        x = convert(input, work)
-        result = primitive(x)
-        if from_numpy(result._array.dtype) is from_numpy(work):
+        result = primitive(convert(input, work))
+        if result._array.dtype == work:
             result = convert(result, want.np)
-        return result if out is None else store(out, result)
+        return result if out is None else store_out(out, result)
 
     def op(input: Any, *, out: Any = None) -> Any:
         try:
@@ -122,42 +126,51 @@ def unary(
             return general(input, out)
         if (dtype is not FLOAT32 and dtype is not FLOAT64) or out is not None:
             return general(input, out)
-        cls = classes.tensor
-        result = cls.__new__(cls)
-        result._array = value = forward(a)
+        value = forward(a)
+        result = _new(classes.tensor)
+        result._array = value
         result._version = result._view = result._meta = None
         edge = input._edge if input._view is None else input.edge()
-        if edge is None or vjp is None or (altered and not modes.switches.grad):
+        if edge is None or (altered and not switches.grad) or not differentiable:
             result._edge = None
-            if altered and modes.switches.inference:
+            if altered and switches.inference:
                 result._version = INFERENCE
             return result
-        made = node_class.__new__(node_class)
+        made = node_class()
+        made.primitive = primitive
         made.edges = (edge,)
         made.seq = next_seq()
+        made.metas = made.extras = None
+        made.versions = ()
         frame = _getframe(1)
-        code = frame.f_code
+        made.code = code = frame.f_code
+        made.lasti = frame.f_lasti
         if internal[code.co_filename]:
             made.code, made.lasti = user_place(2)
-        else:
-            made.code = code
-            made.lasti = frame.f_lasti
-        made.metas = made.extras = None
-        made.saved = (gather((a, value)),)
         result._edge = (made, 0)
-        if saves_self:
-            made.versions = (watch(input), watch(result)) if saves_out else (watch(input),)
+        if saves_out:
+            result._version = version = Version()
+            made.versions = ((version, 0),)
+            made.saved = ((value,),) if not saves_self else (gather((a, value)),)
+        elif saves_self:
+            made.saved = ((a,),)
         else:
-            made.versions = (watch(result),) if saves_out else ()
+            made.saved = _NOTHING
+        if saves_self:
+            made.versions += (watch(input),)
         if altered:
             note_modes(made)
-        for observer in observers:
-            observer(made, (input,), (result,))
+        if observers:
+            observe(made, (input,), (result,))
         return result
 
     op.__name__ = op.__qualname__ = name
+    op.__doc__ = explain
     op.primitive = primitive  # type: ignore[attr-defined]
     return op
+
+
+_NOTHING: tuple[tuple[Any, ...], ...] = ((),)
 
 
 def binary(
@@ -169,6 +182,7 @@ def binary(
     boolean: bool = False,
     numbers: Callable[[Any, Any], Any] | None = None,
     check: Callable[[Any, Any, dtype], None] | None = None,
+    args: tuple[str, str] = ("self", "other"),
     node: str | None = None,
     jvp: Any = "partial",
     holomorphic: bool = True,
@@ -177,25 +191,25 @@ def binary(
     """An elementwise operator of two operands, tensors or numbers, that broadcasts.
 
     floats: integers are turned into floats (true division); boolean: the result is bool (comparisons);
-    check: refuses operands, given the result type; numbers: another forward for integer and bool operands.
+    check: refuses operands, given the result type; numbers: another forward for integer and bool operands; args: the
+    operands' names in the formulas. `<function>.operator` is the same as a method such as `__add__`, which leaves
+    operands it does not know to their own class.
     """
-    primitive = Primitive(name, forward, vjps, args=("self", "other"), node=node, jvp=jvp, holomorphic=holomorphic, explain=explain)
+    primitive = Primitive(name, forward, vjps, args=args, node=node, jvp=jvp, holomorphic=holomorphic, explain=explain)
+    whole = Primitive(name, numbers, None, args=args, node=node) if numbers is not None else primitive
     node_class = primitive.node
-    first = second = None
-    if vjps is not None:
-        first, second = (g if f is not None else None for g, f in zip(primitive.gather, primitive.formulas, strict=True))
-    needs = primitive.needs if vjps is not None else ((), ())
-    watched = [("self" in needs[0], "other" in needs[0], "out" in needs[0]), ("self" in needs[1], "other" in needs[1], "out" in needs[1])] if vjps else []  # fmt: skip
+    differentiable = vjps is not None
+    frees = primitive.frees
+    # By which operands want a gradient (1: the first, 2: the second, 3: both): how the saved values are picked, and
+    # whether that is the first operand, the second, the result.
+    gathers, saves = _plans(primitive) if differentiable else ((), ())
 
     def general(input: Any, other: Any, out: Any) -> Any:
         if not isinstance(input, Variable) and not isinstance(other, Variable):
-            raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
+            check_tensor(input, name)
         for position, value in enumerate((input, other)):
-            if not isinstance(value, (Variable, bool, int, float, complex, np.generic)):
-                which = ("input", "other")[position]
-                raise TypeError(
-                    f"{name}(): argument '{which}' (position {position + 1}) must be Tensor, not {type(value).__name__}"
-                )
+            if not isinstance(value, _OPERANDS):
+                check_tensor(value, name, ("input", "other")[position], position + 1)
         want = result_dtype(input, other)
         if check is not None:
             check(input, other, want)
@@ -210,78 +224,168 @@ def binary(
             raise broadcast_error(x._array.shape, y._array.shape) from None
         if not boolean and result._array.dtype == work:
             result = convert(result, want.np)
-        return result if out is None else store(out, result)
+        return result if out is None else store_out(out, result)
 
-    whole = Primitive(name, numbers, None, args=("self", "other"), node=node) if numbers is not None else primitive
-
-    def op(input: Any, other: Any, *, out: Any = None) -> Any:
-        try:
-            a = input._array
-            dtype = a.dtype
-            kind = other.__class__
-            if kind is float or kind is int:
-                b = other
-                edge2 = None
-            else:
-                b = other._array
-                if b.dtype is not dtype:
-                    return general(input, other, out)
-                edge2 = other._edge if other._view is None else other.edge()
-        except AttributeError:
-            return general(input, other, out)
-        if (dtype is not FLOAT32 and dtype is not FLOAT64) or out is not None:
-            return general(input, other, out)
-        try:
-            value = forward(a, b)
-        except ValueError:
-            raise broadcast_error(a.shape, b.shape) from None
-        cls = classes.tensor
-        result = cls.__new__(cls)
-        result._array = value
-        result._version = result._view = result._meta = None
-        edge1 = input._edge if input._view is None else input.edge()
-        if (edge1 is None and edge2 is None) or vjps is None or (altered and not modes.switches.grad):
-            result._edge = None
-            if altered and modes.switches.inference:
-                result._version = INFERENCE
-            return result
-        made = node_class.__new__(node_class)
-        made.edges = (edge1, edge2)
-        made.seq = next_seq()
-        frame = _getframe(1)
-        code = frame.f_code
-        if internal[code.co_filename]:
-            made.code, made.lasti = user_place(2)
-        else:
-            made.code = code
+    def make(fallback: Callable[[Any, Any, Any], Any]) -> Any:
+        def op(input: Any, other: Any, *, out: Any = None) -> Any:
+            try:
+                a = input._array
+                dtype = a.dtype
+                kind = other.__class__
+                if kind is float or kind is int:
+                    b = other
+                    edge2 = None
+                else:
+                    b = other._array
+                    edge2 = other._edge if other._view is None else other.edge()
+                    if b.dtype is not dtype:
+                        return fallback(input, other, out)
+            except AttributeError:
+                return fallback(input, other, out)
+            if (dtype is not FLOAT32 and dtype is not FLOAT64) or out is not None:
+                return fallback(input, other, out)
+            try:
+                value = forward(a, b)
+            except ValueError:
+                raise broadcast_error(a.shape, b.shape) from None
+            result = _new(classes.tensor)
+            result._array = value
+            result._version = result._view = result._meta = None
+            edge1 = input._edge if input._view is None else input.edge()
+            if (edge1 is None and edge2 is None) or (altered and not switches.grad) or not differentiable:
+                result._edge = None
+                if altered and switches.inference:
+                    result._version = INFERENCE
+                return result
+            made = node_class()
+            made.primitive = primitive
+            made.edges = (edge1, edge2)
+            made.seq = next_seq()
+            made.metas = made.extras = None
+            made.versions = ()
+            frame = _getframe(1)
+            made.code = code = frame.f_code
             made.lasti = frame.f_lasti
-        made.extras = None
-        if value.__class__ is ndarray and (a.shape != value.shape or (b is not other and b.shape != value.shape)):
-            made.metas = (None if edge1 is None else (a.shape, dtype), None if edge2 is None else (b.shape, dtype))
-        else:
-            made.metas = None
-        values = (a, b, value)
-        made.saved = (None if edge1 is None else first(values), None if edge2 is None else second(values))
-        result._edge = (made, 0)
-        made.versions = watch_operands(edge1, edge2, input, other, result) if vjps and primitive.frees else ()
-        if altered:
-            note_modes(made)
-        for observer in observers:
-            observer(made, (input, other), (result,))
-        return result
+            if internal[code.co_filename]:
+                made.code, made.lasti = user_place(2)
+            result._edge = (made, 0)
+            if value.__class__ is ndarray and (a.shape != value.shape or (b is not other and b.shape != value.shape)):
+                made.metas = (None if edge1 is None else (a.shape, dtype), None if edge2 is None else (b.shape, dtype))
+            if not frees:
+                made.saved = _NOTHING_TWICE
+            else:
+                which = 3 if edge1 is not None and edge2 is not None else 1 if edge2 is None else 2
+                made.saved = gathers[which]((a, b, value))
+                first, second, third = saves[which]
+                if first:
+                    made.versions = (watch(input),)
+                if second and b is not other:
+                    made.versions += (watch(other),)
+                if third:
+                    made.versions += (watch(result),)
+            if altered:
+                note_modes(made)
+            if observers:
+                observe(made, (input, other), (result,))
+            return result
 
-    def watch_operands(edge1: Any, edge2: Any, input: Any, other: Any, result: Any) -> Any:
-        w1, w2 = watched
-        has1, has2 = edge1 is not None, edge2 is not None
-        found = []
-        if (has1 and w1[0]) or (has2 and w2[0]):
-            found.append(watch(input))
-        if ((has1 and w1[1]) or (has2 and w2[1])) and isinstance(other, Variable):
-            found.append(watch(other))
-        if (has1 and w1[2]) or (has2 and w2[2]):
-            found.append(watch(result))
-        return tuple(found)
+        op.__name__ = op.__qualname__ = name
+        op.__doc__ = explain
+        return op
 
-    op.__name__ = op.__qualname__ = name
+    def foreign(input: Any, other: Any, out: Any) -> Any:
+        if other.__class__ is ndarray:
+            other = wrap(other)
+        return general(input, other, out) if isinstance(other, _OPERANDS) else NotImplemented
+
+    op = make(general)
+    op.operator = make(foreign)
     op.primitive = primitive  # type: ignore[attr-defined]
     return op
+
+
+_NOTHING_TWICE: tuple[tuple[Any, ...], ...] = ((), ())
+
+
+def _plans(primitive: Primitive) -> tuple[Any, Any]:
+    """For each set of operands that want a gradient: pick what is saved, and tell which values that includes."""
+    first, second = primitive.gather
+    (needs1, needs2), names = primitive.needs, (*primitive.inputs, "out")
+    gathers = (
+        None,
+        lambda values: (first(values), None),
+        lambda values: (None, second(values)),
+        lambda values: (first(values), second(values)),
+    )
+    saves = [None, *(tuple(n in needs for n in names) for needs in (needs1, needs2, {*needs1, *needs2}))]
+    return gathers, saves
+
+
+def compute(
+    primitive: Primitive, operands: Sequence[Any], want: dtype | None = None, *, out: Any = None, **params: Any
+) -> Any:
+    """Run a primitive on tensors and numbers (None: left out) promoted to one type, and round the result to it.
+
+    The general way of operators with parameters or more than two operands. `want`: the type, where promotion is not it.
+    """
+    want = want or result_dtype(*operands)
+    work = compute_dtype(want)
+    if len(operands) == 1 and operands[0]._array.dtype is work and out is None:
+        return primitive(operands[0], **params)
+    inputs = [None if value is None else operand(value, work) for value in operands]
+    try:
+        result = primitive(*inputs, **params)
+    except ValueError:
+        raise first_broadcast_error([t._array.shape for t in inputs if t is not None]) from None
+    if result._array.dtype == work:
+        result = convert(result, want.np)
+    return result if out is None else store_out(out, result)
+
+
+def first_broadcast_error(shapes: Sequence[tuple[int, ...]]) -> RuntimeError:
+    """PyTorch's sentence for the first of several shapes that does not broadcast with those before it."""
+    so_far: tuple[int, ...] = ()
+    for shape in shapes:
+        try:
+            so_far = np.broadcast_shapes(so_far, shape)
+        except ValueError:
+            return broadcast_error(so_far, shape)
+    return broadcast_error(so_far, so_far)
+
+
+def single(primitive: Primitive, input: Any, value: Any, saved: tuple[Any, ...], keeps: str = "") -> Any:
+    """The fast way of a function of one tensor with parameters, called straight from it: wrap `value` and record.
+
+    saved: what the formula gets. keeps: "self", "result" or "both" where that is the values of the input, of the result.
+    """
+    result = _new(classes.tensor)
+    result._array = value
+    result._version = result._view = result._meta = None
+    edge = input._edge if input._view is None else input.edge()
+    if edge is None or (altered and not switches.grad):
+        result._edge = None
+        if altered and switches.inference:
+            result._version = INFERENCE
+        return result
+    made = primitive.node()
+    made.primitive = primitive
+    made.edges = (edge,)
+    made.seq = next_seq()
+    made.metas = made.extras = None
+    made.versions = ()
+    made.saved = (saved,)
+    frame = _getframe(2)
+    made.code = code = frame.f_code
+    made.lasti = frame.f_lasti
+    if internal[code.co_filename]:
+        made.code, made.lasti = user_place(3)
+    result._edge = (made, 0)
+    if keeps == "result":
+        made.versions = (watch(result),)
+    elif keeps:
+        made.versions = (watch(input),) if keeps == "self" else (watch(input), watch(result))
+    if altered:
+        note_modes(made)
+    if observers:
+        observe(made, (input,), (result,))
+    return result

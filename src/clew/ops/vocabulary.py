@@ -57,19 +57,24 @@ for _name in (
 
 def install() -> None:
     """Fill the namespace from the families (called once they exist) and hand it to the engine."""
-    from clew.ops import elementwise, linalg, reduce, shape
+    from clew.ops import complex as complex_
+    from clew.ops import arithmetic, cumulative, elementwise, join, linalg, reduce, shape, trigonometry
 
     T: Any = Tensors
-    for name in ("abs", "cos", "cosh", "exp", "expm1", "log", "log1p", "log2", "real", "imag", "sin", "sinh", "sqrt",
-                 "square", "tan", "tanh", "maximum", "minimum"):  # fmt: skip
-        setattr(T, name, staticmethod(getattr(elementwise, name)))
-    T.conj = staticmethod(lambda x: elementwise.conj_physical(x) if x._array.dtype.kind == "c" else x)
-    T.multiply = staticmethod(elementwise.mul)
-    T.power = staticmethod(elementwise.pow)
+    for family, names in (
+        (elementwise, "abs exp expm1 log log1p log2 sqrt square maximum minimum"),
+        (trigonometry, "cos cosh sin sinh tan tanh"),
+        (complex_, "real imag"),
+    ):
+        for name in names.split():
+            setattr(T, name, staticmethod(getattr(family, name)))
+    T.conj = staticmethod(lambda x: complex_.conj_physical(x) if x._array.dtype.kind == "c" else x)
+    T.multiply = staticmethod(arithmetic.mul)
+    T.power = staticmethod(arithmetic.pow)
     T.where = staticmethod(lambda c, x, y: elementwise.where(constant(c), x, y))
     T.sum = staticmethod(lambda x, axis=None, keepdims=False: reduce.sum(x, axis, keepdims))
     T.prod = staticmethod(lambda x, axis=None, keepdims=False: reduce.prod(x, axis, keepdims))
-    T.cumsum = staticmethod(lambda x, axis: reduce.cumsum(x, axis))
+    T.cumsum = staticmethod(lambda x, axis: cumulative.cumsum(x, axis))
     T.matmul = staticmethod(linalg.matmul)
     T.reshape = staticmethod(lambda x, size: shape.reshape(x, size))
     T.broadcast_to = staticmethod(lambda x, size: shape.broadcast_to(x, size))
@@ -78,9 +83,9 @@ def install() -> None:
     T.moveaxis = staticmethod(shape.movedim)
     T.expand_dims = staticmethod(_expand_dims)
     T.squeeze = staticmethod(lambda x, axis: shape.squeeze(x, axis))
-    T.concatenate = staticmethod(lambda xs, axis=0: shape.cat(xs, axis))
-    T.stack = staticmethod(lambda xs, axis=0: shape.stack(xs, axis))
-    T.flip = staticmethod(lambda x, axis: shape.flip(x, (axis,) if isinstance(axis, int) else axis))
+    T.concatenate = staticmethod(lambda xs, axis=0: join.cat(xs, axis))
+    T.stack = staticmethod(lambda xs, axis=0: join.stack(xs, axis))
+    T.flip = staticmethod(lambda x, axis: join.flip(x, (axis,) if isinstance(axis, int) else axis))
     T.astype = staticmethod(_astype)
     T.sum_to = staticmethod(_sum_to)
     T.take_along_axis = staticmethod(_take_along_axis)

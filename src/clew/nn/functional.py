@@ -1,0 +1,198 @@
+"""The functions behind the layers: `torch.nn.functional`."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from clew.core.variable import wrap
+from clew.ops.activation import *  # noqa: F403
+from clew.ops.conv import (
+    conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d,
+)  # fmt: skip
+from clew.ops.elementwise import sigmoid
+from clew.ops.trigonometry import tanh
+from clew.ops.index import embedding as _embedding
+from clew.ops.index import one_hot
+from clew.ops.linalg import bilinear, cosine_similarity, linear, pairwise_distance
+from clew.ops.loss import *  # noqa: F403
+from clew.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from clew.ops.pool import *  # noqa: F403
+from clew.ops.sampling import bernoulli_mask
+from clew.ops.softmax import log_softmax as _log_softmax
+from clew.ops.softmax import softmax as _softmax
+
+
+# ---- softmax with PyTorch's implicit dimension ------------------------------------------------------------------------
+def _implicit_dim(name: str, ndim: int, dim: int | None) -> int:
+    if dim is None:
+        warnings.warn(
+            f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+            stacklevel=4,
+        )
+        return 0 if ndim in (0, 1, 3) else 1
+    return dim
+
+
+def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """exp(x) / Σ exp(x) over `dim`."""
+    return _softmax(input, _implicit_dim("softmax", input.dim(), dim), dtype=dtype)
+
+
+def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """exp(−x) / Σ exp(−x) over `dim`."""
+    return _softmax(-input, _implicit_dim("softmin", input.dim(), dim), dtype=dtype)
+
+
+def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """x − log Σ exp(x) over `dim`."""
+    return _log_softmax(input, _implicit_dim("log_softmax", input.dim(), dim), dtype=dtype)
+
+
+def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Any:
+    """Softmax of (logits + Gumbel noise) / τ; with `hard` one-hot forward, soft backward (Jang et al. 2017)."""
+    noise = -logits.detach().clone().exponential_().log()
+    soft = _softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    index = soft.max(dim, keepdim=True)[1]
+    return logits.new_zeros(logits.shape).scatter_(dim, index, 1.0) - soft.detach() + soft
+
+
+# ---- dropout ----------------------------------------------------------------------------------------------------------
+def _check_probability(p: float) -> None:
+    if p < 0.0 or p > 1.0:
+        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+
+
+def _dropped(input: Any, p: float, training: bool, inplace: bool, shape: tuple[int, ...]) -> Any:
+    """The input times a mask drawn for `shape`, kept values scaled by 1 / (1 − p)."""
+    _check_probability(p)
+    if not training or p == 0 or input.numel() == 0:
+        return input
+    if p == 1:
+        mask = input.new_zeros(())
+    else:
+        mask = bernoulli_mask(shape, 1 - p, input._array.dtype)
+    return input.mul_(mask) if inplace else input * mask
+
+
+def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """Every value set to 0 with probability p, the others divided by 1 − p; the input itself out of training."""
+    return _dropped(input, p, training, inplace, input._array.shape)
+
+
+def _channel_dropout(input: Any, p: float, training: bool, inplace: bool, dims: int) -> Any:
+    shape = input._array.shape
+    batched = input.dim() == dims + 2
+    kept = shape[:2] if batched else shape[:1]
+    return _dropped(input, p, training, inplace, (*kept, *(1,) * dims))
+
+
+def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """Whole channels of (N, C, L) set to 0."""
+    if input.dim() not in (2, 3):
+        raise RuntimeError(
+            f"dropout1d: Expected 2D or 3D input, but received a {input.dim()}D input. Note that dropout1d exists to "
+            "provide channel-wise dropout on inputs with 1 spatial dimension, a channel dimension, and an optional batch "
+            "dimension (i.e. 2D or 3D inputs)."
+        )
+    return _channel_dropout(input, p, training, inplace, 1)
+
+
+def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """Whole channels of (N, C, H, W) set to 0."""
+    return _dropped(input, p, training, inplace, (*input._array.shape[:2], *(1,) * (input.dim() - 2)))
+
+
+def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
+    """Whole channels of (N, C, D, H, W) set to 0."""
+    return _dropped(input, p, training, inplace, (*input._array.shape[:2], *(1,) * (input.dim() - 2)))
+
+
+feature_dropout = dropout2d
+
+
+def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
+    """Dropout to SELU's negative limit, then scaled and shifted so that mean and variance stay."""
+    _check_probability(p)
+    if not training or p == 0:
+        return input
+    if p == 1:
+        return input * input.new_zeros(())
+    alpha = 1.7580993408473766
+    a = 1.0 / math.sqrt((alpha * alpha * p + 1) * (1 - p))
+    kept = bernoulli_mask(input._array.shape, 1 - p, input._array.dtype, scaled=False)
+    shift = (kept - 1) * (alpha * a) + alpha * a * p
+    result = input * (kept * a) + shift
+    return input.copy_(result) if inplace else result
+
+
+# ---- embedding ----------------------------------------------------------------------------------------------------------
+def embedding(
+    input: Any, weight: Any, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False, sparse: bool = False,
+) -> Any:  # fmt: skip
+    """weight[input]; `max_norm` first scales the rows looked up down to that norm, in place."""
+    if padding_idx is not None:
+        rows = weight.size(0)
+        if padding_idx >= rows or padding_idx < -rows:
+            raise AssertionError("Padding_idx must be within num_embeddings")
+        padding_idx %= rows
+    if max_norm is not None:
+        _renormalize(weight, input._array, max_norm, norm_type)
+    return _embedding(input, weight, -1 if padding_idx is None else padding_idx, scale_grad_by_freq, sparse)
+
+
+def _renormalize(weight: Any, index: np.ndarray, max_norm: float, norm_type: float) -> None:
+    rows = np.unique(index)
+    table = weight.memory()
+    norms = np.linalg.norm(table[rows].astype(np.float64), ord=norm_type, axis=1)
+    long = norms > max_norm
+    table[rows[long]] *= (max_norm / (norms[long] + 1e-7))[:, None].astype(table.dtype)
+    weight.written()
+
+
+# ---- attention -----------------------------------------------------------------------------------------------------------
+def scaled_dot_product_attention(
+    query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
+    scale: float | None = None, enable_gqa: bool = False,
+) -> Any:  # fmt: skip
+    """softmax(Q Kᵀ · scale + mask) V; scale is 1 / √E (Vaswani et al. 2017).
+
+    query (…, L, E), key (…, S, E), value (…, S, Ev); a bool mask keeps where true, a float mask is added.
+    """
+    if is_causal and attn_mask is not None:
+        raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
+    if enable_gqa:
+        groups = query.size(-3) // key.size(-3)
+        key, value = key.repeat_interleave(groups, -3), value.repeat_interleave(groups, -3)
+    factor = 1.0 / math.sqrt(query.size(-1)) if scale is None else scale
+    scores = (query * factor) @ key.transpose(-2, -1)
+    if is_causal:
+        allowed = np.tri(query.size(-2), key.size(-2), dtype=bool)
+        scores = scores.masked_fill(wrap(~allowed), float("-inf"))
+    elif attn_mask is not None:
+        if attn_mask._array.dtype.kind == "b":
+            scores = scores.masked_fill(attn_mask.logical_not(), float("-inf"))
+        else:
+            scores = scores + attn_mask
+    weights = _softmax(scores, -1)
+    if dropout_p > 0.0:
+        weights = dropout(weights, dropout_p)
+    return weights @ value
+
+
+# ---- the rest ------------------------------------------------------------------------------------------------------------
+def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out: Any = None) -> Any:
+    """x / max(‖x‖ₚ, ε) over `dim`."""
+    length = input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
+    return input.div(length, out=out) if out is not None else input / length
+
+
+def relu_(input: Any) -> Any:
+    """`relu`, in place."""
+    return input.relu_()

@@ -1,0 +1,65 @@
+"""Parameter and Buffer: tensors that a module registers when they are assigned to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from clew.core.variable import Variable, wrap
+from clew.tensor import Tensor
+
+
+class Parameter(Tensor):
+    """A tensor that a module counts among its parameters. It requires grad unless told otherwise."""
+
+    __slots__ = ()
+
+    def __new__(cls, data: Any = None, requires_grad: bool = True) -> Any:
+        if data is None:
+            data = wrap(np.empty(0, dtype=np.float32))
+        if not isinstance(data, Variable):
+            raise TypeError(f"Parameter data must be a Tensor, not {type(data).__name__}")
+        if type(data) not in (Tensor, Parameter) and type(data) is not cls and hasattr(data, "_is_param"):
+            data._is_param = True
+            return data
+        data.memory()
+        self = data.detach()
+        self.__class__ = cls
+        if requires_grad:
+            self.requires_grad = True
+        return self
+
+    def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
+        """The work is done in `__new__`: a parameter shares the memory of its data."""
+
+    def __repr__(self, *, tensor_contents: Any = None) -> str:
+        return "Parameter containing:\n" + super().__repr__()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        if id(self) in memo:
+            return memo[id(self)]
+        result = Parameter(self.detach().clone(), self.requires_grad)
+        result.__dict__.update(self.__dict__)
+        memo[id(self)] = result
+        return result
+
+
+class Buffer(Tensor):
+    """A tensor that a module counts among its buffers: state that is no parameter."""
+
+    __slots__ = ()
+
+    def __new__(cls, data: Any = None, *, persistent: bool = True) -> Any:
+        if data is None:
+            data = wrap(np.empty(0, dtype=np.float32))
+        self = data.detach().requires_grad_(data.requires_grad)
+        self.__class__ = cls
+        self.persistent = persistent
+        return self
+
+    def __init__(self, data: Any = None, *, persistent: bool = True) -> None:
+        """The work is done in `__new__`."""
+
+
+__all__ = ["Buffer", "Parameter"]

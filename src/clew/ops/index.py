@@ -1,0 +1,653 @@
+"""Gather, scatter and masks: reading and writing along a dimension by tensors of indices.
+
+Everything here works on the flat memory of a tensor in C order: an index tensor along `dim` becomes the flat positions
+it names, and NumPy reads, writes or accumulates there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from clew.core.inplace import store_out
+from clew.core.primitive import Primitive
+from clew.core.variable import Variable, wrap
+from clew.dtypes import legacy_name
+from clew.ops._arguments import check_tensor, wrap_dim
+from clew.ops._builders import broadcast_error, convert
+from clew.ops.getitem import add_rows, as_number
+from clew.ops.shape import flatten
+
+__all__ = [
+    "gather", "index_add", "index_copy", "index_fill", "index_select", "scatter", "scatter_add", "scatter_reduce",
+    "take_along_dim",
+]  # fmt: skip
+
+
+# ---- positions -----------------------------------------------------------------------------------------------------------
+def _flat(index: ndarray, shape: tuple[int, ...], dim: int) -> ndarray:
+    """Where out[i₀, …, index[i], …] lies in the flat memory of a tensor of `shape`."""
+    if not shape:
+        return index.reshape(-1)
+    flat: Any = 0
+    stride = 1
+    for d in range(len(shape) - 1, -1, -1):
+        if d == dim:
+            flat = flat + (index * stride if stride != 1 else index)
+        else:
+            along = np.arange(0, index.shape[d] * stride, stride) if stride else np.zeros(index.shape[d], np.int64)
+            flat = flat + along.reshape((-1,) + (1,) * (len(shape) - 1 - d))
+        stride *= shape[d]
+    return np.broadcast_to(flat, index.shape).reshape(-1) if flat.shape != index.shape else flat.reshape(-1)
+
+
+def _corner(src: Any, index: ndarray) -> Any:
+    """The part of `src` that a (possibly smaller) index tensor speaks of, flat."""
+    if src.shape != index.shape:
+        src = src[tuple([slice(n) for n in index.shape])] if index.ndim == src.ndim else src.reshape(index.shape)
+    return np.ascontiguousarray(src).reshape(-1)
+
+
+def _index_of(function: str, index: Any) -> Any:
+    kind = check_tensor(index, function, "index", 3)._array.dtype
+    if kind == np.int64:
+        return index
+    if kind == np.int32:
+        return wrap(index._array.astype(np.int64))
+    raise RuntimeError(f"{function}(): Expected dtype int32/int64 for index")
+
+
+def _in_bounds(index: ndarray, n: int, dim: int) -> None:
+    """RuntimeError for an index that names no entry."""
+    if not index.size:
+        return
+    if index.max() >= n or index.min() < 0:
+        bad = index[(index < 0) | (index >= n)].reshape(-1)[0]
+        raise RuntimeError(f"index {bad} is out of bounds for dimension {dim} with size {n}")
+
+
+# ---- gather and scatter ----------------------------------------------------------------------------------------------------
+def _gather_array(self: ndarray, index: ndarray, *, dim: int) -> ndarray:
+    if not self.ndim:
+        return np.broadcast_to(self, index.shape).copy()
+    return self.reshape(-1).take(_flat(index, self.shape, dim)).reshape(index.shape)
+
+
+def _gather_back(grad: Any, index: ndarray, *, dim: int, shape: tuple[int, ...]) -> ndarray:
+    made = np.zeros(shape, grad.dtype)
+    np.add.at(made.reshape(-1), _flat(index, shape, dim), np.ascontiguousarray(grad).reshape(-1))
+    return made
+
+
+_gather = Primitive(
+    "gather",
+    _gather_array,
+    {"self": lambda xp, g, self_shape, index, dim: xp.call(gather_back, g, index, dim=dim, shape=self_shape)},
+    jvp="linear",
+    explain="entries picked along a dimension; their gradients go back there and add up",
+)
+gather_back = Primitive(
+    "gather_backward",
+    _gather_back,
+    {"grad": lambda xp, g, index, dim: xp.call(_gather, g, index, dim=dim)},
+    jvp="linear",
+)
+
+
+def _scatter_array(self: ndarray, index: ndarray, src: Any, *, dim: int) -> ndarray:
+    made = self.copy("C")
+    if not isinstance(src, ndarray) or not src.ndim:
+        made.reshape(-1)[_flat(index, self.shape, dim)] = src
+    else:
+        made.reshape(-1)[_flat(index, self.shape, dim)] = _corner(src, index)
+    return made
+
+
+def _gather_padded(xp: Any, g: Any, index: Any, dim: int, shape: tuple[int, ...]) -> Any:
+    """The cotangent of `src`: gathered where the index speaks of it, zeros beyond."""
+    picked = xp.call(_gather, g, index, dim=dim)
+    if picked.shape == tuple(shape):
+        return picked
+    from clew.ops._views import embed
+
+    if len(shape) != len(index.shape):
+        return picked.reshape(shape)
+    return xp.call(embed, picked, shape=tuple(shape), view=_corner_of, params={"size": tuple(index.shape)})
+
+
+_corner_of = Primitive(
+    "corner",
+    lambda self, *, size: self[tuple([slice(n) for n in size])],
+    {"self": lambda xp, g, self_shape, size: None},
+)
+
+
+def _cleared(xp: Any, g: Any, index: Any, dim: int) -> Any:
+    return xp.call(_scatter_value, g, index, dim=dim, value=0)
+
+
+_scatter = Primitive(
+    "scatter",
+    _scatter_array,
+    {
+        "self": _cleared,
+        "src": lambda xp, g, index, dim, src_shape: _gather_padded(xp, g, index, dim, src_shape),
+    },
+    jvp="linear",
+    explain="entries overwritten along a dimension; their gradients go to what was written",
+)
+_scatter_value = Primitive(
+    "scatter_value",
+    lambda self, index, *, dim, value: _scatter_array(self, index, value, dim=dim),
+    {"self": _cleared},
+    node="ScatterBackward1",
+    jvp="linear",
+    explain="entries overwritten with a number; they get no gradient",
+)
+
+
+def _scatter_add_array(self: ndarray, index: ndarray, src: Any, *, dim: int) -> ndarray:
+    made = self.copy("C")
+    np.add.at(made.reshape(-1), _flat(index, self.shape, dim), _corner(src, index))
+    return made
+
+
+_scatter_add = Primitive(
+    "scatter_add",
+    _scatter_add_array,
+    {
+        "self": lambda xp, g: g,
+        "src": lambda xp, g, index, dim, src_shape: _gather_padded(xp, g, index, dim, src_shape),
+    },
+    jvp="linear",
+    explain="numbers added to entries along a dimension; each gets the gradient of the entry it was added to",
+)
+
+_REDUCERS = {"sum": np.add, "mean": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
+
+
+def _scatter_reduce_array(
+    self: ndarray, index: ndarray, src: ndarray, *, dim: int, reduce: str, include_self: bool
+) -> ndarray:
+    made = self.copy("C")
+    flat, values = _flat(index, self.shape, dim), _corner(src, index)
+    memory = made.reshape(-1)
+    if not include_self:
+        if reduce in ("amax", "amin"):
+            whole = np.iinfo(made.dtype) if made.dtype.kind in "iu" else None
+            worst = (whole.min if reduce == "amax" else whole.max) if whole else (-np.inf if reduce == "amax" else np.inf)
+        else:
+            worst = 1 if reduce == "prod" else 0
+        memory[flat] = worst
+    _REDUCERS[reduce].at(memory, flat, values)
+    if reduce == "mean":
+        counts = np.full(memory.shape, int(include_self), np.int64)
+        np.add.at(counts, flat, 1)
+        counts[counts == 0] = 1
+        memory[...] = memory / counts if made.dtype.kind in "fc" else memory // counts
+    return made
+
+
+def _scatter_reduce_back(
+    xp: Any, g: Any, needs: Any, self: Any, index: Any, src: Any, out: Any, dim: int, reduce: str, include_self: bool
+) -> list[Any]:
+    """Sum and mean share the cotangent out; a product leaves one factor out; an extremum goes to those who reach it."""
+    src_shape = tuple(src.shape)
+    if src_shape != tuple(index.shape):
+        src = xp.call(_corner_of, src, size=tuple(index.shape))
+
+    def read(x: Any) -> Any:
+        return xp.call(_gather, x, index, dim=dim)
+
+    def add(x: Any, y: Any) -> Any:
+        return xp.call(_scatter_add, x, index, y, dim=dim)
+
+    if reduce == "sum":
+        of_self, of_src = g, read(g)
+    elif reduce == "mean":
+        counts = add(xp.ones_like(self) if include_self else xp.zeros_like(self), xp.ones_like(src))
+        shared = g / xp.maximum(counts, xp.ones_like(counts))
+        of_self, of_src = shared, read(shared)
+    elif reduce == "prod":
+        of_self, of_src = _scatter_prod_back(xp, g, self, index, src, out, dim, include_self)
+    else:
+        own = astype(xp, self == out, self)
+        there = astype(xp, src == read(out), src)
+        # As PyTorch: an input that happens to equal the result counts as one of those who share, even if left out.
+        shared = g / xp.maximum(add(own, there), xp.ones_like(own))
+        of_self, of_src = own * shared, there * read(shared)
+    if not include_self:
+        of_self = xp.call(_scatter_value, of_self, index, dim=dim, value=0)
+    if src_shape != tuple(index.shape):
+        from clew.ops._views import embed
+
+        of_src = xp.call(embed, of_src, shape=src_shape, view=_corner_of, params={"size": tuple(index.shape)})
+    return [of_self, None, of_src]
+
+
+def astype(xp: Any, mask: Any, like: Any) -> Any:
+    """A mask as numbers of the type of `like`."""
+    return xp.astype(mask, like._array.dtype if isinstance(like, Variable) else like.dtype)
+
+
+def _scatter_prod_back(
+    xp: Any, g: Any, self: Any, index: Any, src: Any, out: Any, dim: int, include_self: bool
+) -> tuple[Any, Any]:
+    """g·out/x where no factor is zero; a single zero gets the product of the others."""
+
+    def product(x: Any, y: Any) -> Any:
+        return xp.call(_scatter_reduce, x, index, y, dim=dim, reduce="prod", include_self=include_self)
+
+    self_zero, src_zero = astype(xp, self == 0, self), astype(xp, src == 0, src)
+    safe_self, safe_src = self + self_zero, src + src_zero
+    of_self = g * product(safe_self, src) / safe_self
+    start = self_zero if include_self else xp.zeros_like(self_zero)
+    zeros = xp.call(_gather, xp.call(_scatter_add, start, index, src_zero, dim=dim), index, dim=dim)
+    alone = src_zero * astype(xp, zeros == 1, src)
+    rest = xp.call(_gather, g * product(safe_self if not include_self else self, safe_src), index, dim=dim)
+    plain = xp.call(_gather, g * out, index, dim=dim) / safe_src
+    return of_self, xp.where(alone == 1, rest, plain * (1 - src_zero))
+
+
+_scatter_reduce = Primitive(
+    "scatter_reduce",
+    _scatter_reduce_array,
+    _scatter_reduce_back,
+    node="ScatterReduceBackward0",
+    explain="numbers reduced into entries along a dimension",
+)
+
+
+def _check_gather(function: str, self: Any, index: Any, dim: int, src: Any = None) -> int:
+    a, i = self._array, index._array
+    if max(a.ndim, 1) != max(i.ndim, 1):
+        raise RuntimeError(
+            "Index tensor must have the same number of dimensions as input tensor"
+            if function == "gather"
+            else "Index tensor must have the same number of dimensions as self tensor"
+        )
+    dim = wrap_dim(dim, a.ndim)
+    if i.size:
+        for d in range(a.ndim):
+            if d != dim and i.shape[d] > a.shape[d]:
+                if function == "gather":
+                    raise RuntimeError(
+                        f"Size does not match at dimension {d} expected index {list(i.shape)} to be no larger than self "
+                        f"{list(a.shape)} apart from dimension {dim}"
+                    )
+                _refuse_scatter(i, a, src, dim)
+        if src is not None:
+            if max(src._array.ndim, 1) != max(i.ndim, 1):
+                raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
+            if any(n > m for n, m in zip(i.shape, src._array.shape, strict=False)):
+                _refuse_scatter(i, a, src, dim)
+    _in_bounds(i, a.shape[dim] if a.ndim else 1, dim)
+    return dim
+
+
+def _refuse_scatter(index: ndarray, a: ndarray, src: Any, dim: int) -> None:
+    rest = f" and to be no larger size than src {list(src._array.shape)}" if src is not None else ""
+    raise RuntimeError(
+        f"Expected index {list(index.shape)} to be no larger than self {list(a.shape)} apart from dimension {dim}{rest}"
+    )
+
+
+def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False, out: Any = None) -> Any:
+    """out[i₀, …, k, …] = input[i₀, …, index[i₀, …, k, …], …] along `dim`; the shape is that of `index`."""
+    index = _index_of("gather", index)
+    result = _gather(input, index, dim=_check_gather("gather", input, index, dim))
+    return result if out is None else store_out(out, result)
+
+
+def _same(function: str, self: Any, src: Any) -> None:
+    if self._array.dtype != src._array.dtype:
+        raise RuntimeError(f"{function}(): Expected self.dtype to be equal to src.dtype")
+
+
+def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Any:
+    """out = input, but out[…, index[i], …] = src[i] (or one number) along `dim`; `reduce`: "add" or "multiply" instead."""
+    index = _index_of("scatter", index)
+    src = value if src is None else src
+    number = not isinstance(src, Variable)
+    if not number:
+        _same("scatter", input, src)
+    dim = _check_gather("scatter", input, index, dim, None if number else src)
+    if reduce is not None:
+        if reduce not in ("add", "multiply"):
+            raise RuntimeError("reduce argument must be either add or multiply.")
+        if number:
+            src = wrap(np.full(index._array.shape, src, input._array.dtype))
+        reduce = "sum" if reduce == "add" else "prod"
+        return _scatter_reduce(input, index, src, dim=dim, reduce=reduce, include_self=True)
+    if number:
+        return _scatter_value(input, index, dim=dim, value=as_number(src, input._array.dtype))
+    return _scatter(input, index, src, dim=dim)
+
+
+def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
+    """out = input, and out[…, index[i], …] += src[i] along `dim`."""
+    index = _index_of("scatter", index)
+    _same("scatter", input, src)
+    return _scatter_add(input, index, src, dim=_check_gather("scatter_add", input, index, dim, src))
+
+
+def scatter_reduce(
+    input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True, out: Any = None
+) -> Any:
+    """out[…, j, …] = the sum, prod, mean, amax or amin of all src[i] with index[i] = j (and of input[…, j, …])."""
+    index = _index_of("scatter", index)
+    _same("scatter", input, src)
+    dim = _check_gather("scatter_reduce", input, index, dim, src)
+    if reduce not in _REDUCERS:
+        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
+    result = _scatter_reduce(input, index, src, dim=dim, reduce=reduce, include_self=include_self)
+    return result if out is None else store_out(out, result)
+
+
+def take_along_dim(input: Any, indices: Any, dim: int | None = None, *, out: Any = None) -> Any:
+    """`gather` with `input` and `indices` broadcast against each other; without `dim`, on the flat tensors."""
+    from clew.ops.shape import expand
+
+    if not isinstance(indices, Variable) or indices._array.dtype != np.int64:
+        raise RuntimeError(
+            "torch.take_along_dim(): dtype of indices should be Long but got "
+            f"{legacy_name(indices._array.dtype) if isinstance(indices, Variable) else type(indices).__name__}"
+        )
+    if dim is None:
+        return gather(flatten(input), 0, flatten(indices), out=out)
+    a, i = input._array.shape, indices._array.shape
+    if len(a) != len(i):
+        raise RuntimeError(
+            "torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{len(a)} dimensions for input, and {len(i)} dimensions for indices"
+        )
+    dim = wrap_dim(dim, len(a))
+    try:
+        whole = np.broadcast_shapes(a[:dim] + (1,) + a[dim + 1 :], i[:dim] + (1,) + i[dim + 1 :])
+    except ValueError:
+        raise broadcast_error(a[:dim] + (1,) + a[dim + 1 :], i[:dim] + (1,) + i[dim + 1 :]) from None
+    wide = expand(input, *whole[:dim], a[dim], *whole[dim + 1 :])
+    index = wrap(np.broadcast_to(indices._array, (*whole[:dim], i[dim], *whole[dim + 1 :])))
+    n = a[dim]
+    if index._array.size and n:
+        index = wrap(index._array % n)  # as PyTorch, which wraps whatever it is given here
+    return gather(wide, dim, index, out=out)
+
+
+# ---- whole slices along a dimension ------------------------------------------------------------------------------------------
+def _along(dim: int, index: Any) -> tuple[Any, ...]:
+    return (*(slice(None),) * dim, index)
+
+
+def _index_select_back(grad: Any, index: ndarray, *, dim: int, shape: tuple[int, ...]) -> ndarray:
+    if not shape:
+        return grad.sum(dtype=grad.dtype)
+    moved = np.zeros((shape[dim], *shape[:dim], *shape[dim + 1 :]), grad.dtype)
+    rows = np.moveaxis(grad, dim, 0).reshape(index.size, -1) if grad.size else np.zeros((index.size, 0), grad.dtype)
+    if moved.size and rows.size:
+        add_rows(moved.reshape(shape[dim], -1), index.reshape(-1), rows)
+    return moved if not dim else np.moveaxis(moved, 0, dim)
+
+
+_index_select = Primitive(
+    "index_select",
+    lambda self, index, *, dim: self.take(index.reshape(-1), dim) if self.ndim else self.reshape(1).take(index).reshape(()),
+    {"self": lambda xp, g, self_shape, index, dim: xp.call(index_select_back, g, index, dim=dim, shape=self_shape)},
+    jvp="linear",
+    explain="slices picked along a dimension; their gradients go back there and add up",
+)
+index_select_back = Primitive(
+    "index_select_backward",
+    _index_select_back,
+    {"grad": lambda xp, g, index, dim: xp.call(_index_select, g, index, dim=dim)},
+    jvp="linear",
+)
+
+
+def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
+    """The slices `index` (a vector) along `dim`. A copy."""
+    i = check_tensor(index, "index_select", "index", 3)._array
+    dim = wrap_dim(dim, input._array.ndim)
+    if i.ndim > 1:
+        raise IndexError("index_select(): Index is supposed to be a vector")
+    if i.dtype != np.int64 and i.dtype != np.int32:
+        raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
+    n = input._array.shape[dim] if input._array.ndim else 1
+    if i.size and (i.max() >= n or i.min() < 0):
+        raise IndexError("index out of range in self")
+    result = _index_select(input, index, dim=dim)
+    return result if out is None else store_out(out, result)
+
+
+def _index_add_array(self: ndarray, index: ndarray, source: ndarray, *, dim: int, alpha: Any) -> ndarray:
+    made = self.copy("C")
+    if not made.ndim:
+        return made + (source * alpha).sum(dtype=made.dtype)
+    np.add.at(made, _along(dim, index.reshape(-1)), source if alpha == 1 else source * made.dtype.type(alpha))
+    return made
+
+
+_index_add = Primitive(
+    "index_add",
+    _index_add_array,
+    {
+        "self": lambda xp, g: g,
+        "source": lambda xp, g, index, dim, alpha: xp.call(_index_select, g, index, dim=dim) * alpha,
+    },
+    jvp="linear",
+    explain="slices added to slices along a dimension",
+)
+
+
+def _index_copy_array(self: ndarray, index: ndarray, source: ndarray, *, dim: int) -> ndarray:
+    made = self.copy("C")
+    if made.ndim:
+        made[_along(dim, index.reshape(-1))] = source
+    else:
+        made[...] = source.reshape(())
+    return made
+
+
+_index_copy = Primitive(
+    "index_copy",
+    _index_copy_array,
+    {
+        "self": lambda xp, g, index, dim: xp.call(_index_fill, g, index, dim=dim, value=0),
+        "source": lambda xp, g, index, dim: xp.call(_index_select, g, index, dim=dim),
+    },
+    jvp="linear",
+    explain="slices overwritten along a dimension; their gradients go to what was written",
+)
+
+
+def _index_fill_array(self: ndarray, index: ndarray, value: Any = None, *, dim: int) -> ndarray:
+    made = self.copy("C")
+    made[_along(dim, index.reshape(-1)) if made.ndim else ...] = value
+    return made
+
+
+_index_fill = Primitive(
+    "index_fill",
+    lambda self, index, *, dim, value: _index_fill_array(self, index, value, dim=dim),
+    {"self": lambda xp, g, index, dim: xp.call(_index_fill, g, index, dim=dim, value=0)},
+    jvp="linear",
+    explain="slices overwritten with a number; they get no gradient",
+)
+_index_fill_tensor = Primitive(
+    "index_fill_tensor",
+    lambda self, index, value, *, dim: _index_fill_array(self, index, value, dim=dim),
+    {
+        "self": lambda xp, g, index, dim: xp.call(_index_fill, g, index, dim=dim, value=0),
+        "value": lambda xp, g, index, dim: xp.sum(xp.call(_index_select, g, index, dim=dim)),
+    },
+    node="IndexFillBackward1",
+    jvp="linear",
+    explain="slices overwritten with a number, to which their gradients go",
+)
+
+
+def _check_index_write(function: str, input: Any, dim: int, index: Any, source: Any) -> int:
+    a, i = input._array, index._array
+    if i.dtype != np.int64 and i.dtype != np.int32:
+        if function == "index_fill":
+            raise IndexError("index_fill_(): Expected dtype int64 for index.")
+        want = "dtype int32/int64 for index but got:" if function == "index_add" else "a long tensor for index, but got"
+        raise RuntimeError(f"{function}_(): Expected {want} {legacy_name(i.dtype)}")
+    if i.ndim > 1:
+        if function == "index_fill":
+            raise RuntimeError("Index has to be a vector/scalar")
+        if function == "index_copy":
+            raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {i.ndim})")
+        raise IndexError(
+            f"index_add_(): Index is supposed to be a vector, but got dim: {i.ndim} with type: {legacy_name(i.dtype)} and "
+            f"size: {list(i.shape)}"
+        )
+    dim = wrap_dim(dim, a.ndim)
+    if source is not None:
+        s = source._array
+        if s.dtype != a.dtype:
+            if function == "index_add":
+                raise RuntimeError(f"index_add_(): self ({legacy_name(a.dtype)}) and source ({legacy_name(s.dtype)}) must have the same scalar type")
+            raise RuntimeError(
+                f"index_copy_(): self and source expected to have the same dtype, but got (self) {legacy_name(a.dtype)} and (source) {legacy_name(s.dtype)}"
+            )
+        n = s.shape[dim] if s.ndim else 1
+        if n != i.size:
+            raise (RuntimeError if function == "index_add" else IndexError)(
+                f"index_add_(): Number of indices ({i.size}) should be equal to source.size(dim): ({n}), for dim: {dim}"
+                if function == "index_add"
+                else f"index_copy_(): Number of indices ({i.size}) should be equal to source.size(dim) ({n})"
+            )
+        rest = a.shape[:dim] + a.shape[dim + 1 :]
+        other = s.shape[:dim] + s.shape[dim + 1 :]
+        if rest != other and a.ndim and s.ndim:
+            if function == "index_add":
+                raise RuntimeError(
+                    f"source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = {list(a.shape)} source.shape = {list(s.shape)}"
+                )
+            raise RuntimeError(
+                "index_copy_(): Source/destination tensor must have same slice shapes. Destination slice shape: "
+                f"{' '.join(map(str, rest))} at dimension {dim} and source slice shape: {' '.join(map(str, other))} at dimension {dim}."
+            )
+    n = a.shape[dim] if a.ndim else 1
+    if i.size and (i.max() >= n or i.min() < (-n if function == "index_fill" else 0)):
+        raise _out_of_range(function, i, n)
+    return dim
+
+
+def _out_of_range(function: str, index: ndarray, n: int) -> Exception:
+    if function == "index_add":
+        bad = index[(index < 0) | (index >= n)].reshape(-1)[0]
+        return RuntimeError(f"index {bad} is out of bounds for dimension 0 with size {n}")
+    bad = index[(index < 0) | (index >= n)].reshape(-1)[0]
+    if function == "index_fill":
+        return IndexError(f"index {bad} is out of bounds for dimension 0 with size {n}")
+    return IndexError(f"index_copy_(): index {bad} is out of bounds for dimension 0 with size {n}")
+
+
+def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    """out = input, and slice index[i] along `dim` += alpha·(slice i of `source`)."""
+    dim = _check_index_write("index_add", input, dim, index, source)
+    result = _index_add(input, index, source, dim=dim, alpha=alpha)
+    return result if out is None else store_out(out, result)
+
+
+def index_copy(input: Any, dim: int, index: Any, source: Any, *, out: Any = None) -> Any:
+    """out = input, but slice index[i] along `dim` = slice i of `source`."""
+    dim = _check_index_write("index_copy", input, dim, index, source)
+    result = _index_copy(input, index, source, dim=dim)
+    return result if out is None else store_out(out, result)
+
+
+def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
+    """out = input, but the slices `index` along `dim` hold `value`, a number or a 0-d tensor."""
+    dim = _check_index_write("index_fill", input, dim, index, None)
+    if isinstance(value, Variable):
+        if value._array.ndim:
+            raise RuntimeError(
+                f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value._array.ndim} dimension(s)."
+            )
+        return _index_fill_tensor(input, index, convert(value, input._array.dtype), dim=dim)
+    return _index_fill(input, index, dim=dim, value=as_number(value, input._array.dtype))
+
+
+def _dtype(value: Any) -> Any:
+    return value._array.dtype if isinstance(value, Variable) else value.dtype
+
+
+# ---- look-up tables ----------------------------------------------------------------------------------------------------------
+def _embedding_back(grad: Any, indices: ndarray, *, rows: int, padding_idx: int, scale_grad_by_freq: bool) -> ndarray:
+    made = np.zeros((rows, grad.shape[-1]), grad.dtype)
+    flat, values = indices.reshape(-1), grad.reshape(-1, grad.shape[-1])
+    if padding_idx >= 0:
+        kept = flat != padding_idx
+        flat, values = flat[kept], values[kept]
+    if scale_grad_by_freq and flat.size:
+        values = values / np.bincount(flat, minlength=rows)[flat][:, None].astype(grad.dtype)
+    add_rows(made, flat, values)
+    return made
+
+
+def _embedding_again(
+    xp: Any, g: Any, indices: Any, padding_idx: int, scale_grad_by_freq: bool
+) -> Any:
+    if scale_grad_by_freq:
+        raise RuntimeError("double backward of embedding is not supported with scale_grad_by_freq")
+    made = xp.call(_embedding, g, indices, padding_idx=padding_idx, scale_grad_by_freq=False, sparse=False)
+    if padding_idx < 0:
+        return made
+    raw_indices = indices._array if isinstance(indices, Variable) else indices
+    return made * xp.constant((raw_indices != padding_idx)[..., None].astype(_dtype(g)))
+
+
+_embedding = Primitive(
+    "embedding",
+    lambda weight, indices, *, padding_idx, scale_grad_by_freq, sparse: weight.take(indices, 0),
+    {
+        "weight": lambda xp, g, indices, weight_shape, padding_idx, scale_grad_by_freq: xp.call(
+            embedding_back, g, indices, rows=weight_shape[0], padding_idx=padding_idx, scale_grad_by_freq=scale_grad_by_freq
+        )
+    },
+    jvp="linear",
+    explain="rows of a table looked up; each row's gradient is the sum over its look-ups",
+)
+embedding_back = Primitive(
+    "embedding_dense_backward", _embedding_back, {"grad": _embedding_again}, jvp="linear"
+)
+
+
+def embedding(weight: Any, indices: Any, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False) -> Any:
+    """out[…, :] = weight[indices[…], :]; row `padding_idx` gets no gradient."""
+    w, i = weight._array, indices._array
+    if w.ndim != 2:
+        raise RuntimeError("'weight' must be 2-D")
+    if i.dtype != np.int64 and i.dtype != np.int32:
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
+            f"torch.{legacy_name(i.dtype)}Tensor instead (while checking arguments for embedding)"
+        )
+    if i.size and (i.max() >= len(w) or i.min() < 0):
+        raise IndexError("index out of range in self")
+    return _embedding(weight, indices, padding_idx=padding_idx, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
+
+
+def one_hot(tensor: Any, num_classes: int = -1) -> Any:
+    """out[…, c] = 1 where c = tensor[…], else 0."""
+    array = np.asarray(check_tensor(tensor, "one_hot")._array)
+    if array.dtype != np.int64:
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if not array.size:
+        if num_classes <= 0:
+            raise RuntimeError("Can not infer total number of classes from empty tensor.")
+        return wrap(np.zeros((*array.shape, num_classes), np.int64))
+    if array.min() < 0:
+        raise RuntimeError("Class values must be non-negative.")
+    if num_classes == -1:
+        num_classes = int(array.max()) + 1
+    elif num_classes < 1:
+        raise RuntimeError("num_classes should be positive")
+    elif array.max() >= num_classes:
+        raise RuntimeError("Class values must be smaller than num_classes.")
+    return wrap((array[..., None] == np.arange(num_classes)).astype(np.int64))

@@ -1,0 +1,565 @@
+"""Losses: how far predictions are from targets, reduced to a mean, a sum, or not at all."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from clew.core.primitive import Primitive
+from clew.core.promotion import result_dtype
+from clew.core.variable import Variable, wrap
+from clew.ops._arguments import check_tensor
+from clew.ops._builders import broadcast_error, convert
+
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "cross_entropy",
+    "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "margin_ranking_loss", "mse_loss",
+    "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "poisson_nll_loss",
+    "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss", "triplet_margin_with_distance_loss",
+]  # fmt: skip
+
+
+# ---- reduction --------------------------------------------------------------------------------------------------------
+def _reduce(values: np.ndarray, reduction: str) -> Any:
+    if reduction == "none":
+        return values
+    total = np.add.reduce(values, axis=None)
+    return total if reduction == "sum" else total / values.dtype.type(values.size)
+
+
+def _share(xp: Any, g: Any, count: int, reduction: str) -> Any:
+    """The gradient of one element's loss."""
+    return g / count if reduction == "mean" else g
+
+
+def _size(x: Any) -> int:
+    count = 1
+    for n in x.shape:
+        count *= n
+    return count
+
+
+def apply_reduction(values: Any, reduction: str) -> Any:
+    """A tensor of losses reduced."""
+    return values.mean() if reduction == "mean" else values.sum() if reduction == "sum" else values
+
+
+def check_reduction(reduction: str, size_average: Any = None, reduce: Any = None) -> str:
+    """The reduction asked for, also in PyTorch's older spelling; ValueError for an unknown word."""
+    if size_average is not None or reduce is not None:
+        average = True if size_average is None else size_average
+        chosen = "none" if reduce is False else "mean" if average else "sum"
+        warnings.warn(
+            f"size_average and reduce args will be deprecated, please use reduction='{chosen}' instead.", stacklevel=4
+        )
+        return chosen
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    return reduction
+
+
+def _pair(input: Any, target: Any, name: str, reduction: str, warn: bool = True) -> tuple[Any, Any]:
+    """Prediction and target in one type, after the checks all pointwise losses share."""
+    check_tensor(input, name)
+    check_tensor(target, name, "target", 2)
+    if warn and input._array.shape != target._array.shape:
+        warnings.warn(
+            f"Using a target size (torch.Size({list(target._array.shape)})) that is different to the input size "
+            f"(torch.Size({list(input._array.shape)})). This will likely lead to incorrect results due to broadcasting. "
+            "Please ensure they have the same size.",
+            stacklevel=4,
+        )
+    want = result_dtype(input, target).np
+    return convert(input, want), convert(target, want)
+
+
+def _pointwise(name: str, loss: Any, slope: Any, node: str) -> Primitive:
+    """A loss of the difference d = input − target: its values, and its slope in d."""
+
+    def forward(self: Any, target: Any, *, reduction: str, parameter: float) -> Any:
+        return _reduce(loss(self - target, parameter), reduction)
+
+    def gradients(xp: Any, g: Any, needs: Any, self: Any, target: Any, reduction: str, parameter: float) -> Any:
+        difference = self - target
+        gd = _share(xp, g, _size(difference), reduction) * slope(xp, difference, parameter)
+        return gd, (-gd if needs[1] else None)
+
+    return Primitive(name, forward, gradients, node=node)
+
+
+_mse = _pointwise("mse_loss", lambda d, _: d * d, lambda xp, d, _: 2 * d, "MseLossBackward0")
+_smooth = _pointwise(
+    "smooth_l1_loss",
+    lambda d, beta: np.where(np.abs(d) < beta, 0.5 * d * d / beta, np.abs(d) - 0.5 * beta).astype(d.dtype, copy=False),
+    lambda xp, d, beta: xp.where(xp.abs(d) < beta, d / beta, xp.sign(d)),
+    "SmoothL1LossBackward0",
+)
+_huber = _pointwise(
+    "huber_loss",
+    lambda d, delta: np.where(np.abs(d) <= delta, 0.5 * d * d, delta * (np.abs(d) - 0.5 * delta)).astype(d.dtype, copy=False),
+    lambda xp, d, delta: xp.where(xp.abs(d) <= delta, d, xp.sign(d) * delta),
+    "HuberLossBackward0",
+)
+
+
+def _difference_loss(primitive: Primitive, input: Any, target: Any, reduction: str, parameter: float) -> Any:
+    x, y = _pair(input, target, primitive.name, reduction)
+    try:
+        return primitive(x, y, reduction=reduction, parameter=parameter)
+    except ValueError:
+        raise broadcast_error(x._array.shape, y._array.shape) from None
+
+
+def mse_loss(
+    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Any = None
+) -> Any:
+    """(input − target)², reduced. Warns where the shapes differ and broadcasting would hide a mistake."""
+    reduction = check_reduction(reduction, size_average, reduce)
+    if weight is not None:
+        return apply_reduction((input - target) ** 2 * weight, reduction)
+    return _difference_loss(_mse, input, target, reduction, 0.0)
+
+
+def l1_loss(
+    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Any = None
+) -> Any:
+    """|input − target|, reduced."""
+    reduction = check_reduction(reduction, size_average, reduce)
+    _pair(input, target, "l1_loss", reduction)
+    values = (input - target).abs()
+    return apply_reduction(values if weight is None else values * weight, reduction)
+
+
+def smooth_l1_loss(
+    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", beta: float = 1.0
+) -> Any:
+    """d² / 2β where |d| < β, else |d| − β/2, reduced (Girshick 2015, "Fast R-CNN")."""
+    reduction = check_reduction(reduction, size_average, reduce)
+    if beta < 0:
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
+    if beta == 0:
+        return l1_loss(input, target, reduction=reduction)
+    return _difference_loss(_smooth, input, target, reduction, float(beta))
+
+
+def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
+    """d² / 2 where |d| ≤ δ, else δ (|d| − δ/2), reduced (Huber 1964)."""
+    check_reduction(reduction)
+    if delta <= 0:
+        raise RuntimeError("huber_loss does not support non-positive values for delta.")
+    if weight is not None:
+        return apply_reduction(_difference_loss(_huber, input, target, "none", float(delta)) * weight, reduction)
+    return _difference_loss(_huber, input, target, reduction, float(delta))
+
+
+# ---- classification -------------------------------------------------------------------------------------------------------
+def _picked_weights(target: Any, weight: Any, ignore_index: int) -> tuple[Any, Any]:
+    """Each target as an index that exists, and its weight (0 where ignored)."""
+    ignored = target == ignore_index
+    index = np.where(ignored, 0, target)
+    weights = np.ones(target.shape) if weight is None else weight[index]
+    return index, np.where(ignored, 0, weights)
+
+
+def _nll_forward(self: Any, target: Any, weight: Any, *, reduction: str, ignore_index: int) -> Any:
+    """−w[t] · x[…, t, …] with the classes on axis 1."""
+    index, weights = _picked_weights(target, weight, ignore_index)
+    weights = weights.astype(self.dtype, copy=False)
+    picked = np.take_along_axis(self, index[:, None], axis=1)[:, 0]
+    losses = -picked * weights if weights.size else picked
+    if reduction == "none":
+        return np.where(weights == 0, self.dtype.type(0), losses)
+    total = np.add.reduce(np.where(weights == 0, self.dtype.type(0), losses), axis=None)
+    return total / np.add.reduce(weights, axis=None) if reduction == "mean" else total
+
+
+def _nll_spread(g: Any, target: Any, weight: Any, *, reduction: str, ignore_index: int, shape: tuple[int, ...]) -> Any:
+    """The adjoint of `_nll_forward` in its first argument."""
+    index, weights = _picked_weights(target, weight, ignore_index)
+    weights = weights.astype(g.dtype, copy=False)
+    values = -weights * (g / np.add.reduce(weights, axis=None) if reduction == "mean" else g)
+    spread = np.zeros(shape, dtype=g.dtype)
+    np.put_along_axis(spread, index[:, None], values[:, None], axis=1)
+    return spread
+
+
+def _nll_primitive(node: str) -> Primitive:
+    return Primitive(
+        "nll_loss",
+        _nll_forward,
+        {
+            "self": lambda xp, g, self_shape, target, weight, reduction, ignore_index: xp.call(
+                nll_spread, g, target, weight, reduction=reduction, ignore_index=ignore_index, shape=self_shape
+            )
+        },
+        node=node,
+        explain="minus the log-probability of the right class; the gradient goes to that class alone",
+    )
+
+
+_nll = _nll_primitive("NllLossBackward0")
+_nll_2d = _nll_primitive("NllLoss2DBackward0")
+nll_spread = Primitive(
+    "nll_loss_backward",
+    _nll_spread,
+    {
+        "g": lambda xp, g, target, weight, reduction, ignore_index, shape: xp.call(
+            _nll, g, target, weight, reduction=reduction, ignore_index=ignore_index
+        )
+    },
+)
+
+
+def nll_loss(
+    input: Any, target: Any, weight: Any = None, size_average: Any = None, ignore_index: int = -100, reduce: Any = None,
+    reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """−w[t] · input[…, t, …]: input (N, C, …) or (C), target (N, …) or () of class indices; mean divides by Σ w."""
+    reduction = check_reduction(reduction, size_average, reduce)
+    check_tensor(input, "nll_loss")
+    check_tensor(target, "nll_loss_nd", "target", 2)
+    x, t = input, target
+    if x._array.ndim == 0:
+        raise ValueError(f"Expected 1 or more dimensions (got {x._array.ndim})")
+    _check_targets(x._array, t._array, weight, ignore_index)
+    if x._array.ndim == 1:
+        x, t = x.unsqueeze(0), t.unsqueeze(0)
+        result = _nll(x, t, weight, reduction=reduction, ignore_index=ignore_index)
+        return result.squeeze(0) if reduction == "none" else result
+    primitive = _nll if x._array.ndim == 2 else _nll_2d
+    return primitive(x, t, weight, reduction=reduction, ignore_index=ignore_index)
+
+
+def _check_targets(x: np.ndarray, t: np.ndarray, weight: Any, ignore_index: int) -> None:
+    classes = x.shape[0] if x.ndim == 1 else x.shape[1]
+    batch = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
+    if t.dtype.kind not in "iu" or t.dtype.name not in ("int64", "uint8"):
+        from clew.dtypes import legacy_name
+
+        raise RuntimeError(f"expected scalar type Long but found {legacy_name(t.dtype)}")
+    if x.ndim <= 2 and t.ndim > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    if t.shape != batch:
+        if x.ndim == 2 or t.shape[:1] != x.shape[:1]:
+            raise ValueError(
+                f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0] if t.ndim else 1})."
+            )
+        raise RuntimeError(f"size mismatch (got input: {list(x.shape)} , target: {list(t.shape)})")
+    if weight is not None and weight._array.shape != (classes,):
+        raise RuntimeError(
+            "weight tensor should be defined either for all or no classes"
+            if x.ndim > 2
+            else f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of "
+            f"shape: {list(weight._array.shape)}"
+        )
+    wrong = (t != ignore_index) & ((t < 0) | (t >= classes))
+    if wrong.any():
+        raise IndexError(f"Target {t[wrong].reshape(-1)[0]} is out of bounds.")
+
+
+def cross_entropy(
+    input: Any, target: Any, weight: Any = None, size_average: Any = None, ignore_index: int = -100, reduce: Any = None,
+    reduction: str = "mean", label_smoothing: float = 0.0,
+) -> Any:  # fmt: skip
+    """−log softmax(input)[t]: input (N, C, …) or (C) of logits, target class indices, or probabilities in input's shape."""
+    reduction = check_reduction(reduction, size_average, reduce)
+    check_tensor(input, "cross_entropy_loss", "self")
+    check_tensor(target, "cross_entropy_loss", "target", 2)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    axis = 0 if input._array.ndim == 1 else 1
+    log_probabilities = input.log_softmax(axis)
+    if input._array.shape == target._array.shape and target._array.dtype.kind == "f":
+        return _soft_cross_entropy(log_probabilities, target, weight, reduction, label_smoothing, axis)
+    if label_smoothing == 0:
+        return nll_loss(log_probabilities, target, weight, None, ignore_index, None, reduction)
+    return _smoothed_cross_entropy(log_probabilities, target, weight, ignore_index, reduction, label_smoothing, axis)
+
+
+def _class_shape(weight: Any, ndim: int, axis: int) -> Any:
+    return weight.view([-1 if i == axis else 1 for i in range(ndim)])
+
+
+def _soft_cross_entropy(logs: Any, target: Any, weight: Any, reduction: str, smoothing: float, axis: int) -> Any:
+    classes = logs._array.shape[axis]
+    if smoothing > 0:
+        target = target * (1 - smoothing) + smoothing / classes
+    losses = logs * target
+    if weight is not None:
+        losses = losses * _class_shape(weight, logs._array.ndim, axis)
+    if reduction == "mean":
+        batch = logs._array.size // classes if logs._array.ndim > 1 else 1
+        return -(losses.sum() / batch)
+    return -losses.sum() if reduction == "sum" else -losses.sum(axis)
+
+
+def _smoothed_cross_entropy(
+    logs: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float, axis: int
+) -> Any:
+    classes = logs._array.shape[axis]
+    hard = nll_loss(logs, target, weight, None, ignore_index, None, reduction)
+    spread = -logs if weight is None else -logs * _class_shape(weight, logs._array.ndim, axis)
+    spread = spread.sum(axis)
+    kept = target._array != ignore_index
+    spread = spread.masked_fill(wrap(~kept), 0.0)
+    if reduction == "mean":
+        if weight is None:
+            total = float(np.count_nonzero(kept))
+        else:
+            total = float(weight._array[np.where(kept, target._array, 0)][kept].sum())
+        spread = spread.sum() / total
+    elif reduction == "sum":
+        spread = spread.sum()
+    return (1 - smoothing) * hard + spread * (smoothing / classes)
+
+
+def _bce_forward(self: Any, target: Any, weight: Any, *, reduction: str) -> Any:
+    losses = -(target * np.maximum(np.log(self), -100) + (1 - target) * np.maximum(np.log1p(-self), -100))
+    return _reduce(losses if weight is None else losses * weight, reduction)
+
+
+def _bce_gradients(xp: Any, g: Any, needs: Any, self: Any, target: Any, weight: Any, reduction: str) -> Any:
+    share = _share(xp, g, _size(self), reduction)
+    share = share if weight is None else share * weight
+    spread = (1 - self) * self
+    gx = share * (self - target) / xp.where(spread < 1e-12, spread * 0 + 1e-12, spread)
+    gt = share * (xp.log(1 - self) - xp.log(self)) if needs[1] else None
+    return gx, gt, None
+
+
+_bce = Primitive("binary_cross_entropy", _bce_forward, _bce_gradients, node="BinaryCrossEntropyBackward0")
+
+
+def binary_cross_entropy(
+    input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+) -> Any:
+    """−(t log p + (1 − t) log(1 − p)), logarithms cut at −100. RuntimeError for p outside [0, 1]."""
+    reduction = check_reduction(reduction, size_average, reduce)
+    if input._array.shape != target._array.shape:
+        raise ValueError(
+            f"Using a target size (torch.Size({list(target._array.shape)})) that is different to the input size "
+            f"(torch.Size({list(input._array.shape)})) is deprecated. Please ensure they have the same size."
+        )
+    if ((input._array < 0) | (input._array > 1)).any():
+        raise RuntimeError("all elements of input should be between 0 and 1")
+    return _bce(input, convert(target, input._array.dtype), weight, reduction=reduction)
+
+
+def _bcel_forward(self: Any, target: Any, weight: Any, pos_weight: Any, *, reduction: str) -> Any:
+    softplus = np.log1p(np.exp(-np.abs(self))) + np.maximum(-self, 0)  # log(1 + e⁻ˣ)
+    if pos_weight is None:
+        losses = (1 - target) * self + softplus
+    else:
+        losses = (1 - target) * self + (1 + (pos_weight - 1) * target) * softplus
+    return _reduce(losses if weight is None else losses * weight, reduction)
+
+
+def _bcel_gradients(
+    xp: Any, g: Any, needs: Any, self: Any, target: Any, weight: Any, pos_weight: Any, reduction: str
+) -> Any:
+    shape = self.shape
+    share = _share(xp, g, _size(self), reduction)
+    share = share if weight is None else share * weight
+    sigmoid = 0.5 * (xp.tanh(0.5 * self) + 1)
+    if pos_weight is None:
+        gx = share * (sigmoid - target)
+    else:
+        gx = share * ((pos_weight * target + 1 - target) * sigmoid - pos_weight * target)
+    gt = None
+    if needs[1]:
+        gt = share * -self if pos_weight is None else share * (xp.log(1 - sigmoid) - pos_weight * xp.log(sigmoid))
+    return (gx if gx.shape == shape else xp.sum_to(gx, shape)), gt, None, None
+
+
+_bce_logits = Primitive(
+    "binary_cross_entropy_with_logits", _bcel_forward, _bcel_gradients, node="BinaryCrossEntropyWithLogitsBackward0"
+)
+
+
+def binary_cross_entropy_with_logits(
+    input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+    pos_weight: Any = None,
+) -> Any:  # fmt: skip
+    """−(t log σ(x) + (1 − t) log(1 − σ(x))), computed without overflow; `pos_weight` scales the first term."""
+    reduction = check_reduction(reduction, size_average, reduce)
+    if input._array.shape != target._array.shape:
+        raise ValueError(
+            f"Target size (torch.Size({list(target._array.shape)})) must be the same as input size "
+            f"(torch.Size({list(input._array.shape)}))"
+        )
+    return _bce_logits(input, convert(target, input._array.dtype), weight, pos_weight, reduction=reduction)
+
+
+# ---- made of other operations --------------------------------------------------------------------------------------------
+def kl_div(
+    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", log_target: bool = False
+) -> Any:
+    """t (log t − input) with input log-probabilities; 'batchmean' divides the sum by the batch size."""
+    if reduction == "batchmean":
+        return kl_div(input, target, reduction="sum", log_target=log_target) / input._array.shape[0]
+    reduction = check_reduction(reduction, size_average, reduce)
+    if reduction == "mean":
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size."
+            "'batchmean' divides only by the batch size, and aligns with the KL div math definition."
+            "'mean' will be changed to behave the same as 'batchmean' in the next major release.",
+            stacklevel=2,
+        )
+    values = target.exp() * (target - input) if log_target else target.xlogy(target) - target * input
+    return apply_reduction(values, reduction)
+
+
+def poisson_nll_loss(
+    input: Any, target: Any, log_input: bool = True, full: bool = False, size_average: Any = None, eps: float = 1e-08,
+    reduce: Any = None, reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """exp(input) − t · input (or input − t log(input + ε)), with Stirling's term where `full`."""
+    reduction = check_reduction(reduction, size_average, reduce)
+    losses = input.exp() - target * input if log_input else input - target * (input + eps).log()
+    if full:
+        stirling = target * target.log() - target + 0.5 * (2 * np.pi * target).log()
+        losses = losses + stirling.masked_fill(target <= 1, 0)
+    return apply_reduction(losses, reduction)
+
+
+def gaussian_nll_loss(
+    input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-06, reduction: str = "mean"
+) -> Any:
+    """½ (log σ² + (input − t)² / σ²), σ² kept above ε; with ½ log 2π where `full`."""
+    check_reduction(reduction)
+    if not isinstance(var, Variable):
+        var = input.new_full(input.shape, var)
+    if var._array.shape != input._array.shape:
+        if input._array.shape[:-1] == var._array.shape:
+            var = var.unsqueeze(-1)
+        elif not (input._array.shape[:-1] == var._array.shape[:-1] and var._array.shape[-1] == 1):
+            raise ValueError("var is of incorrect size")
+    if (var._array < 0).any():
+        raise ValueError("var has negative entry/entries")
+    clamped = var.clone()
+    clamped = clamped + (clamped.detach().clamp(min=eps) - clamped.detach())
+    losses = 0.5 * (clamped.log() + (input - target) ** 2 / clamped)
+    if full:
+        losses = losses + 0.5 * float(np.log(2 * np.pi))
+    return apply_reduction(losses, reduction)
+
+
+def hinge_embedding_loss(
+    input: Any, target: Any, margin: float = 1.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+) -> Any:
+    """x where t = 1, max(0, margin − x) where t = −1."""
+    reduction = check_reduction(reduction, size_average, reduce)
+    zero = input.new_zeros(())
+    near = input.where(target == 1, zero)
+    far = (margin - input).clamp_min(0).where(target == -1, zero)
+    return apply_reduction(near + far, reduction)
+
+
+def margin_ranking_loss(
+    input1: Any, input2: Any, target: Any, margin: float = 0, size_average: Any = None, reduce: Any = None,
+    reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """max(0, −t (x₁ − x₂) + margin)."""
+    reduction = check_reduction(reduction, size_average, reduce)
+    return apply_reduction((-target * (input1 - input2) + margin).clamp_min(0), reduction)
+
+
+def soft_margin_loss(
+    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+) -> Any:
+    """log(1 + exp(−t x))."""
+    reduction = check_reduction(reduction, size_average, reduce)
+    return apply_reduction((-target * input).exp().log1p(), reduction)
+
+
+def cosine_embedding_loss(
+    input1: Any, input2: Any, target: Any, margin: float = 0, size_average: Any = None, reduce: Any = None,
+    reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """1 − cos(x₁, x₂) where t = 1, max(0, cos − margin) where t = −1."""
+    reduction = check_reduction(reduction, size_average, reduce)
+    product = (input1 * input2).sum(-1)
+    square1 = (input1 * input1).sum(-1) + 1e-12
+    square2 = (input2 * input2).sum(-1) + 1e-12
+    cosine = product / (square1 * square2).sqrt()
+    zero = cosine.new_zeros(())
+    losses = (1 - cosine).where(target == 1, zero) + (cosine - margin).clamp_min(0).where(target == -1, zero)
+    return apply_reduction(losses, reduction)
+
+
+def triplet_margin_loss(
+    anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,
+    size_average: Any = None, reduce: Any = None, reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """max(0, d(a, p) − d(a, n) + margin) (Balntas et al. 2016)."""
+    from clew.ops.linalg import pairwise_distance
+
+    return triplet_margin_with_distance_loss(
+        anchor, positive, negative, distance_function=lambda x, y: pairwise_distance(x, y, p, eps), margin=margin,
+        swap=swap, reduction=check_reduction(reduction, size_average, reduce),
+    )  # fmt: skip
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Any, positive: Any, negative: Any, *, distance_function: Any = None, margin: float = 1.0, swap: bool = False,
+    reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """max(0, d(a, p) − d(a, n) + margin) for a distance of one's own."""
+    if distance_function is None:
+        from clew.ops.linalg import pairwise_distance as distance_function
+    near, far = distance_function(anchor, positive), distance_function(anchor, negative)
+    if swap:
+        far = far.minimum(distance_function(positive, negative))
+    return apply_reduction((margin + near - far).clamp_min(0), reduction)
+
+
+def multilabel_soft_margin_loss(
+    input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+) -> Any:
+    """Mean over classes of −(t log σ(x) + (1 − t) log σ(−x))."""
+    from clew.ops.activation import logsigmoid
+
+    reduction = check_reduction(reduction, size_average, reduce)
+    losses = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
+    losses = losses if weight is None else losses * weight
+    return apply_reduction(losses.sum(-1) / input._array.shape[-1], reduction)
+
+
+def multi_margin_loss(
+    input: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None, size_average: Any = None,
+    reduce: Any = None, reduction: str = "mean",
+) -> Any:  # fmt: skip
+    """Σ_{i≠t} max(0, margin − x_t + x_i)ᵖ / C."""
+    reduction = check_reduction(reduction, size_average, reduce)
+    if p not in (1, 2):
+        raise ValueError("only p == 1 and p == 2 supported")
+    x, t = (input.unsqueeze(0), target.reshape(1)) if input._array.ndim == 1 else (input, target)
+    classes = x._array.shape[1]
+    right = x.gather(1, t.unsqueeze(1))
+    losses = (margin - right + x).clamp_min(0)
+    losses = losses if p == 1 else losses * losses
+    if weight is not None:
+        losses = losses * weight[t].unsqueeze(1)
+    others = wrap((np.arange(classes) != t._array[:, None]).astype(x._array.dtype))
+    losses = (losses * others).sum(1) / classes
+    return apply_reduction(losses.squeeze(0) if input._array.ndim == 1 and reduction == "none" else losses, reduction)
+
+
+def multilabel_margin_loss(
+    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+) -> Any:
+    """Σ over right classes j and wrong classes i of max(0, 1 − (x_j − x_i)) / C; targets end at the first −1."""
+    reduction = check_reduction(reduction, size_average, reduce)
+    x, t = (input.unsqueeze(0), target.unsqueeze(0)) if input._array.ndim == 1 else (input, target)
+    classes = x._array.shape[1]
+    listed = np.logical_and.accumulate(t._array >= 0, axis=1)
+    member = np.zeros(t._array.shape, dtype=bool)
+    rows = np.nonzero(listed)
+    member[rows[0], t._array[rows]] = True
+    right = x.gather(1, wrap(np.where(listed, t._array, 0)))
+    margins = (1 - right.unsqueeze(2) + x.unsqueeze(1)).clamp_min(0)
+    mask = wrap((listed[:, :, None] & ~member[:, None, :]).astype(x._array.dtype))
+    losses = (margins * mask).sum((1, 2)) / classes
+    return apply_reduction(losses.squeeze(0) if input._array.ndim == 1 and reduction == "none" else losses, reduction)

@@ -1,0 +1,261 @@
+"""Masks and flat positions: entries picked by a condition or by their place in memory order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from clew.core.inplace import store_out
+from clew.core.primitive import Primitive
+from clew.core.variable import Variable, wrap
+from clew.dtypes import int64, legacy_name
+from clew.ops._arguments import check_tensor
+from clew.ops._builders import broadcast_error, convert
+from clew.ops.getitem import as_number
+
+__all__ = [
+    "argwhere", "masked_fill", "masked_scatter", "masked_select", "nonzero", "take", "tril_indices", "triu_indices",
+]  # fmt: skip
+
+
+# ---- masks -------------------------------------------------------------------------------------------------------------------
+_masked_fill = Primitive(
+    "masked_fill",
+    lambda self, mask, *, value: np.where(mask, value, self),
+    {"self": lambda xp, g, mask: xp.where(mask, xp.zeros_like(g), g)},
+    jvp="linear",
+    explain="a number where the mask is set: no gradient goes there",
+)
+_masked_fill_tensor = Primitive(
+    "masked_fill_tensor",
+    lambda self, mask, value: np.where(mask, value, self),
+    {
+        "self": lambda xp, g, mask: xp.where(mask, xp.zeros_like(g), g),
+        "value": lambda xp, g, mask: xp.sum(xp.where(mask, g, xp.zeros_like(g))),
+    },
+    node="MaskedFillBackward1",
+    jvp="linear",
+    explain="one tensor's number where the mask is set; those gradients go to it",
+)
+
+
+def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(a, b)
+    except ValueError:
+        raise broadcast_error(a, b) from None
+
+
+def masked_fill(input: Any, mask: Any, value: Any) -> Any:
+    """out = value where `mask` is True, else input. They broadcast; `value` is a number or a 0-d tensor."""
+    m = check_tensor(mask, "masked_fill", "mask", 2)._array
+    _broadcast(m.shape, input._array.shape)
+    if m.dtype.kind != "b":
+        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {legacy_name(m.dtype).lower()}")
+    dtype = input._array.dtype
+    if isinstance(value, Variable):
+        if value._array.ndim:
+            raise RuntimeError(
+                "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+                f"{value._array.ndim} dimension(s)."
+            )
+        return _masked_fill_tensor(input, mask, convert(value, dtype))
+    return _masked_fill(input, mask, value=as_number(value, dtype))
+
+
+def _pick(self: ndarray, mask: ndarray) -> ndarray:
+    a, m = np.broadcast_arrays(self, mask)
+    return a[m]
+
+
+def _spread(values: ndarray, mask: ndarray, *, shape: tuple[int, ...]) -> ndarray:
+    made = np.zeros(np.broadcast_shapes(shape, mask.shape), values.dtype)
+    made[np.broadcast_to(mask, made.shape)] = values.reshape(-1)[: np.count_nonzero(np.broadcast_to(mask, made.shape))]
+    return made
+
+
+_masked_select = Primitive(
+    "masked_select",
+    _pick,
+    {"self": lambda xp, g, self_shape, mask: xp.call(spread, g, mask, shape=self_shape)},
+    jvp="linear",
+    explain="the entries where the mask is set, in one row; their gradients go back there",
+)
+spread = Primitive(
+    "masked_select_backward",
+    _spread,
+    {"values": lambda xp, g, mask, values_shape: xp.call(gather_masked, g, mask, shape=values_shape)},
+    jvp="linear",
+)
+
+
+def _gather_masked(grad: ndarray, mask: ndarray, *, shape: tuple[int, ...]) -> ndarray:
+    picked = _pick(grad, mask)
+    made = np.zeros(shape, grad.dtype)
+    made.reshape(-1)[: picked.size] = picked
+    return made
+
+
+gather_masked = Primitive(
+    "masked_scatter_backward",
+    _gather_masked,
+    {"grad": lambda xp, g, mask, grad_shape: xp.call(spread, g, mask, shape=grad_shape)},
+    jvp="linear",
+)
+
+
+def masked_select(input: Any, mask: Any, *, out: Any = None) -> Any:
+    """The entries of `input` where `mask` is True (they broadcast), as a vector. A copy."""
+    m = check_tensor(mask, "masked_select", "mask", 2)._array
+    if m.dtype.kind != "b":
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    _broadcast(m.shape, input._array.shape)
+    result = _masked_select(input, mask)
+    return result if out is None else store_out(out, result)
+
+
+def _masked_scatter_array(self: ndarray, mask: ndarray, source: ndarray) -> ndarray:
+    made = np.broadcast_to(self, np.broadcast_shapes(self.shape, mask.shape)).copy()
+    whole = np.broadcast_to(mask, made.shape)
+    made[whole] = source.reshape(-1)[: np.count_nonzero(whole)]
+    return made
+
+
+_masked_scatter = Primitive(
+    "masked_scatter",
+    _masked_scatter_array,
+    {
+        "self": lambda xp, g, mask: xp.where(mask, xp.zeros_like(g), g),
+        "source": lambda xp, g, mask, source_shape: xp.call(gather_masked, g, mask, shape=source_shape),
+    },
+    jvp="linear",
+    explain="entries where the mask is set overwritten in order by the numbers of another tensor",
+)
+
+
+def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
+    """out = input, but where `mask` is True the numbers of `source`, in order."""
+    m = mask._array
+    shape = _broadcast(m.shape, input._array.shape)
+    if input._array.dtype != source._array.dtype:
+        raise RuntimeError(
+            "masked_scatter: expected self and source to have same dtypes but got"
+            f"{legacy_name(input._array.dtype)} and {legacy_name(source._array.dtype)}"
+        )
+    if m.dtype.kind != "b":
+        raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {legacy_name(m.dtype)}")
+    if np.count_nonzero(np.broadcast_to(m, shape)) > source._array.size:
+        raise RuntimeError("Number of elements of source < number of ones in mask")
+    return _masked_scatter(input, mask, source)
+
+
+# ---- flat positions ------------------------------------------------------------------------------------------------------------
+_take = Primitive(
+    "take",
+    lambda self, index: self.reshape(-1).take(index),
+    {"self": lambda xp, g, self_shape, index: xp.call(take_back, g, index, shape=self_shape)},
+    jvp="linear",
+    explain="entries picked by their flat position",
+)
+
+
+def _take_back(grad: Any, index: ndarray, *, shape: tuple[int, ...]) -> ndarray:
+    made = np.zeros(shape, grad.dtype)
+    np.add.at(made.reshape(-1), np.reshape(index, -1), np.reshape(grad, -1))
+    return made
+
+
+take_back = Primitive(
+    "take_backward", _take_back, {"grad": lambda xp, g, index: xp.call(_take, g, index)}, jvp="linear"
+)
+
+
+def _check_take(function: str, input: Any, index: Any) -> None:
+    i, n = index._array, input._array.size
+    if i.dtype != np.int64:
+        raise RuntimeError(f"{function}(): Expected a long tensor for index, but got {legacy_name(i.dtype)}")
+    if i.size and not n:
+        raise IndexError(f"{function}(): tried to take from an empty tensor")
+    if i.size and (i.max() >= n or i.min() < -n):
+        bad = i[(i < -n) | (i >= n)].reshape(-1)[0]
+        raise IndexError(f"out of range: tried to access index {bad} on a tensor of {n} elements.")
+
+
+def take(input: Any, index: Any) -> Any:
+    """out[i] = input.flatten()[index[i]]."""
+    _check_take("take", input, index)
+    return _take(input, index)
+
+
+def _put_array(self: ndarray, index: ndarray, source: ndarray, *, accumulate: bool) -> ndarray:
+    made = self.copy("C")
+    if accumulate:
+        np.add.at(made.reshape(-1), index.reshape(-1), source.reshape(-1))
+    else:
+        made.reshape(-1)[index.reshape(-1)] = source.reshape(-1)
+    return made
+
+
+_put = Primitive(
+    "put",
+    _put_array,
+    {
+        "self": lambda xp, g, index, accumulate: g
+        if accumulate
+        else xp.call(_put, g, index, xp.constant(np.zeros(index.shape, _dtype(g))), accumulate=False),
+        "source": lambda xp, g, index, source_shape: xp.call(_take, g, index).reshape(source_shape),
+    },
+    jvp="linear",
+    explain="entries overwritten (or added to) by their flat position",
+)
+
+
+def _dtype(value: Any) -> Any:
+    return value._array.dtype if isinstance(value, Variable) else value.dtype
+
+
+def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
+    """out = input, but out.flatten()[index[i]] = source[i] (or += with `accumulate`)."""
+    if index._array.size != source._array.size:
+        raise IndexError(
+            f"put_(): Expected source and index to have the same number of elements, but got source.numel() = "
+            f"{source._array.size}, index.numel() = {index._array.size}"
+        )
+    if input._array.dtype != source._array.dtype:
+        raise RuntimeError(
+            f"put_(): self and source expected to have the same dtype, but got self.dtype = {legacy_name(input._array.dtype)} and source.dtype = {legacy_name(source._array.dtype)}"
+        )
+    _check_take("put_", input, index)
+    return _put(input, index, source, accumulate=accumulate)
+
+
+def nonzero(input: Any, *, out: Any = None, as_tuple: bool = False) -> Any:
+    """The positions of the entries that are not zero: as rows, or (`as_tuple`) one vector for each dimension."""
+    array = np.asarray(check_tensor(input, "nonzero")._array)
+    if as_tuple:
+        return tuple([wrap(i) for i in (array.reshape(1) if not array.ndim else array).nonzero()])
+    result = wrap(np.argwhere(array))
+    return result if out is None else store_out(out, result)
+
+
+def argwhere(input: Any) -> Any:
+    """The positions of the entries that are not zero, as rows."""
+    return nonzero(input)
+
+
+def _triangle_indices(name: str, triangle: Any) -> Any:
+    def op(row: int, col: int, offset: int = 0, *, dtype: Any = int64, device: Any = None, layout: Any = None) -> Any:
+        for n in ("row", "col"):
+            if (row if n == "row" else col) < 0:
+                raise RuntimeError(f"{n} must be non-negative, got{row if n == 'row' else col}")
+        return wrap(np.stack(triangle(row, offset, col)).astype(dtype.np))
+
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = f"The positions of the {'lower' if name == 'tril_indices' else 'upper'} triangle of a matrix, as two rows."
+    return op
+
+
+tril_indices = _triangle_indices("tril_indices", np.tril_indices)
+triu_indices = _triangle_indices("triu_indices", np.triu_indices)

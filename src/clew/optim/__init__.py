@@ -1,0 +1,7 @@
+"""Optimizers."""
+
+from clew.optim.adam import Adam, AdamW
+from clew.optim.optimizer import Optimizer
+from clew.optim.sgd import SGD
+
+__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
