@@ -12,6 +12,7 @@ import csv
 import gzip
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -117,10 +118,14 @@ def positive(text):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description="Trains a small net on 1,797 handwritten digits.")
-    parser.add_argument("--epochs", type=positive, default=30, help="passes over the training set (default 30)")
+    parser.add_argument(
+        "--epochs", type=positive, default=30, help="passes over the training set (default 30)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the weights and of the shuffling (default 0)")
     parser.add_argument("--lr", type=float, default=1e-3, help="Adam's learning rate (default 0.001)")
-    parser.add_argument("--out", type=Path, default=Path("digits_out"), help="folder of the pictures (default digits_out)")
+    parser.add_argument(
+        "--out", type=Path, default=Path("digits_out"), help="folder of the pictures (default digits_out)"
+    )
     return parser.parse_args()
 
 
@@ -142,13 +147,11 @@ def main():
     history = []
     started = time.perf_counter()
     for epoch in range(1, options.epochs + 1):
-        train_loss = train_epoch(
-            model, optimizer, criterion, x_train, y_train,
-            lambda done, total: progress(epoch, options.epochs, done, total),
-        )  # fmt: skip
+        show = partial(progress, epoch, options.epochs)
+        train_loss = train_epoch(model, optimizer, criterion, x_train, y_train, show)
         valid_loss, accuracy, predicted = evaluate(model, criterion, x_valid, y_valid)
         history.append((train_loss, valid_loss))
-        print(f"epoch {epoch:3d}  train {train_loss:.6f}  valid {valid_loss:.6f}  accuracy {accuracy:.4f}")
+        print(f"epoch {epoch:3d}  train {train_loss:.4f}  valid {valid_loss:.4f}  accuracy {accuracy:.4f}")
     print(f"validation accuracy: {accuracy:.2%} ({(predicted != y_valid).sum().item()} misread)")
     print(f"trained in {time.perf_counter() - started:.2f} s", file=sys.stderr)
 

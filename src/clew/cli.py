@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="clew", description="PyTorch's autograd in readable Python: runs unmodified PyTorch scripts on NumPy."
+        prog="clew",
+        description="PyTorch's autograd in readable Python: runs unmodified PyTorch scripts on NumPy.",
     )
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -50,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Runs the programs of the autograd course, says what each teaches and shows its expected output "
         "beside the actual one. The exit status is 1 if any differs.",
     )
-    labs.add_argument("names", metavar="LAB", nargs="*", help="a name from --list, or a lab's number; all if none")
+    labs.add_argument(
+        "names", metavar="LAB", nargs="*", help="a name from --list, or a lab's number; all if none"
+    )
     labs.add_argument("--list", action="store_true", help="name the programs and run none")
     labs.set_defaults(command=_labs)
     return parser
@@ -159,4 +162,6 @@ def _runner_files() -> tuple[str, ...]:
 
     from clew import as_torch
 
-    return tuple(function.__code__.co_filename for function in (_execute, as_torch.install, importlib.import_module))
+    return tuple(
+        function.__code__.co_filename for function in (_execute, as_torch.install, importlib.import_module)
+    )

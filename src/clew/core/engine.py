@@ -26,6 +26,9 @@ from clew.core.variable import Variable, wrap
 from clew.core.version import Place
 
 
+_new = object.__new__
+
+
 class _Vocabularies:
     """The vocabulary over tensors; `clew.ops` sets it."""
 
@@ -74,7 +77,7 @@ class Walk:
             switches.note()
 
     def _walk(self, roots: Sequence[tuple[Edge, Any]]) -> None:
-        """The loop. `node` with its gradient `g` is the latest recorded node known; `queue` holds what else waits."""
+        """The loop. `next_node` with its gradient is the latest recorded node known, `queue` holds what else waits."""
         record, retain, needed, waiting, leaves = self.record, self.retain, self.needed, self.waiting, self.leaves
         anomaly = altered and switches.anomaly
         freed: Freed | None = None
@@ -82,8 +85,11 @@ class Walk:
         queue: list[int] = []
         next_node: Node | None = None
         next_g: Any = None
-        for edge, g in roots:
-            self._deliver(edge, g, queue, pending)
+        if len(roots) == 1 and roots[0][0][0].outputs == 1 and roots[0][0][0].__class__ is not AccumulateGrad:
+            (next_node, _), next_g = roots[0]
+        else:
+            for edge, g in roots:
+                self._deliver(edge, g, queue, pending)
         while next_node is not None or queue:
             if next_node is None or (queue and -queue[0] > next_node.seq):
                 node, g = pending.pop(-heappop(queue))
@@ -92,10 +98,9 @@ class Walk:
                 next_node = None
             saved = node.saved
             primitive = node.primitive
-            if node.versions:
-                for version, tick in node.versions:
-                    if version.n != tick:
-                        raise_modified(node)
+            for version, tick in node.versions:
+                if version.n != tick:
+                    raise_modified(node)
             if saved.__class__ is Freed:
                 raise_freed(node)
             if node.extras is None and not primitive.joint and not record and not anomaly:
@@ -117,17 +122,18 @@ class Walk:
                 target = edge[0]
                 if gi is not None:
                     if metas is not None:
-                        gi = fit(gi, *metas[index])
+                        shape, dtype = metas[index]
+                        if gi.__class__ is not ndarray or gi.dtype is not dtype or gi.shape != shape:
+                            gi = fit(gi, shape, dtype)
                     if target.__class__ is AccumulateGrad:
-                        held = leaves.get(target)
-                        leaves[target] = gi if held is None else held + gi
+                        leaves[target] = leaves[target] + gi if target in leaves else gi
                     elif target.outputs != 1 or queue:
                         self._deliver(edge, gi, queue, pending)
                     elif next_node is None:
                         next_node, next_g = target, gi
                     elif next_node is target:
                         next_g = next_g + gi
-                    else:  # two nodes wait: from here on the heap keeps the order
+                    else:  # two nodes wait: the heap keeps their order
                         self._deliver((next_node, 0), next_g, queue, pending)
                         self._deliver(edge, gi, queue, pending)
                         next_node = None
@@ -135,14 +141,14 @@ class Walk:
                     waiting[target] -= 1
                     if not waiting[target]:
                         self._finish(target, leaves.pop(target, None))
-            if not retain and primitive.frees:
+            if primitive.frees and not retain:
                 if freed is None:
-                    freed = Freed(self.place)
+                    freed = _new(Freed)
+                    freed.where = self.place
                 node.saved = freed
                 node.versions = ()
-        for sink, g in leaves.items():
-            leaves[sink] = None
-            self._finish(sink, g)
+        while leaves:
+            self._finish(*leaves.popitem())
 
     def _deliver(self, edge: Edge, g: Any, queue: list[int], pending: dict[int, tuple[Node, Any]]) -> None:
         """Add a gradient to what has gathered at an edge."""

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from clew.core import modes, raw
-from clew.core.modes import altered
+from clew.core import raw
+from clew.core.modes import altered, is_grad_enabled, observers, switches
 from clew.core.node import AccumulateGrad, Freed, internal, next_seq, user_place
 from clew.core.primitive import Primitive, note_modes, watch
-from clew.core.variable import Variable, classes, wrap
+from clew.core.variable import FLOAT32, FLOAT64, Variable, classes, wrap
 from clew.core.version import Version
 from clew.dtypes import from_numpy, legacy_name
 
@@ -56,7 +56,7 @@ def refusal(tensor: Variable, created: str, what: str) -> RuntimeError:
     if edge is None or edge[0].__class__ is AccumulateGrad:
         head = f"A view was created in no_grad mode and {what} modified inplace with grad mode enabled."
     else:
-        head = f"Output {edge[1]} of {edge[0].name().rstrip('0123456789').removesuffix('Backward')} is a view"
+        head = f"Output {edge[1]} of {edge[0].name().rstrip('0').replace('Backward', '')} is a view"
         if created == "no_grad":
             head += f" of a view which was created in no_grad mode and {what} modified inplace with grad mode enabled."
         else:
@@ -85,13 +85,13 @@ class View:
         """Work the view's history out anew."""
         base = self.base
         if self.created:
-            if (altered and not modes.switches.grad) or (tensor._edge is None and base._edge is None):
+            if (altered and not switches.grad) or (tensor._edge is None and base._edge is None):
                 return
             raise refusal(tensor, self.created, "its base or another view of its base has been")
         self.tick = base.version().n
         if base._edge is None:
             return
-        switches, before = modes.switches, modes.switches.grad
+        before = switches.grad
         switches.grad = True
         switches.note()
         try:
@@ -136,7 +136,7 @@ def make_view(
     edge = tensor._edge if parent is None else tensor.edge()
     result._edge = None
     if altered:
-        if not modes.switches.grad:
+        if not switches.grad:
             edge = None
             created = "no_grad"
         if version.inference:
@@ -158,7 +158,7 @@ def make_view(
         result._edge = (node, 0)
         if altered:
             note_modes(node)
-        for observer in modes.observers:
+        for observer in observers:
             observer(node, (tensor,), (result,))
     view = result._view = _new(View)
     view.tick = version.n
@@ -179,7 +179,7 @@ def mark_view(result: Any, tensor: Variable, step: Step, created: str = "") -> A
     if result._version.inference:
         return result
     parent = tensor._view
-    if altered and not modes.switches.grad:
+    if altered and not switches.grad:
         created = "no_grad"
     if parent is None:
         result._view = View(tensor, (step,), created)
@@ -196,9 +196,9 @@ def check_write(tensor: Variable, recorded: bool = False, shared: bool = False) 
     memory.
     """
     version = tensor._version
-    if version is not None and version.inference and not modes.switches.inference:
+    if version is not None and version.inference and not switches.inference:
         raise RuntimeError(INFERENCE_WRITE)
-    if not altered or modes.switches.grad:
+    if not altered or switches.grad:
         check_history(tensor, recorded)
     array = tensor._array
     if not shared and array.__class__ is ndarray and array.ndim and 0 in array.strides and overlaps(array):
@@ -238,7 +238,6 @@ def write(tensor: Any, result: Variable, shared: bool = False) -> Any:
             raise RuntimeError(
                 f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(values.shape)}"
             )
-    switches = modes.switches
     if altered and switches.copy_on_write is not None:
         switches.copy_on_write.rescue(tensor)
     if edge is not None:
@@ -398,33 +397,40 @@ def in_place_binary(op: Callable[..., Any], forward: Callable[[Any, Any], Any], 
 
     def op_(self: Any, other: Any, **kwargs: Any) -> Any:
         array = self._array
+        dtype = array.dtype
         kind = other.__class__
-        b = other if kind is float or kind is int else getattr(other, "_array", None)
-        if (
-            b is None
-            or kwargs
-            or array.dtype.kind != "f"
-            or (b is not other and (b.dtype is not array.dtype or (b.shape and b.shape != array.shape) or other._edge is not None and not (altered and not modes.switches.grad)))
-            or (self._edge is not None and not (altered and not modes.switches.grad))
-            or self._view is not None
-            or (altered and (modes.switches.inference or modes.switches.copy_on_write is not None))
-        ):
+        if kind is float or kind is int:
+            b = other
+        else:
+            b = getattr(other, "_array", None)
+            if b is None or b.dtype is not dtype or (other._edge is not None and not (altered and not switches.grad)):
+                return slow(self, other, **kwargs)
+        if (dtype is not FLOAT32 and dtype is not FLOAT64) or self._view is not None or kwargs:
             return slow(self, other, **kwargs)
-        version = self._version
-        if version is None:
-            version = self._version = Version()
-        elif version.inference:
+        if altered:
+            if (self._edge is not None and switches.grad) or switches.inference or switches.copy_on_write is not None:
+                return slow(self, other)
+        elif self._edge is not None:
             return slow(self, other)
         if array.__class__ is ndarray:
-            if array.ndim and 0 in array.strides and overlaps(array):
-                raise RuntimeError(OVERLAP)
+            if (b.__class__ is ndarray and b.shape != array.shape and b.ndim) or 0 in array.strides:
+                return slow(self, other)
             ufunc(array, b, array)
+        elif b.__class__ is ndarray:
+            return slow(self, other)
         else:
             self._array = value = forward(array, b)
             if self._meta.__class__ is AccumulateGrad:
                 self._meta.array = value
+        version = self._version
+        if version is None:
+            version = self._version = Version()
         version.n += 1
-        version.where = user_place(2)
+        frame = _getframe(1)
+        if internal[frame.f_code.co_filename]:
+            version.where = user_place(2)
+        else:
+            version.where = frame.f_code, frame.f_lasti
         return self
 
     op_.__name__ = op_.__qualname__ = name
@@ -434,7 +440,7 @@ def in_place_binary(op: Callable[..., Any], forward: Callable[[Any, Any], Any], 
 
 def store_out(out: Any, result: Variable) -> Any:
     """Write a result into the tensor given as `out=`, giving it the result's shape."""
-    if result._edge is not None or (out.requires_grad and modes.is_grad_enabled()):
+    if result._edge is not None or (out.requires_grad and is_grad_enabled()):
         raise RuntimeError(
             "functions with out=... arguments don't support automatic differentiation, but one of the arguments "
             "requires grad."

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Edge = tuple["Node", int]  # a node and which of its outputs: where a tensor came from, where its gradient goes
 
 next_seq = count().__next__
+_getframe = sys._getframe
 LEAF_SEQ = 2**64 - 1  # PyTorch's number for sinks: they go before everything else that is ready
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
@@ -38,9 +39,12 @@ class _Internal(dict[str, bool]):
 internal = _Internal()
 
 
-def user_place(depth: int = 1) -> Place:
-    """The innermost line outside clew. A code object and an offset: the line number is worked out when shown."""
-    frame = sys._getframe(depth)
+def user_place(depth: int = 2) -> Place:
+    """The innermost line outside clew, seen from `depth` frames up (1 is the caller).
+
+    A code object and an offset in it: the line number is worked out when it is shown.
+    """
+    frame = _getframe(depth)
     code = frame.f_code
     while internal[code.co_filename] and frame.f_back is not None:
         frame = frame.f_back

@@ -24,6 +24,7 @@ from clew.core.variable import Variable, wrap
 from clew.core.version import Version
 
 Formula = Callable[..., Any]
+_new = object.__new__
 INFERENCE_SAVED = (
     "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
     "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use it in "
@@ -282,8 +283,11 @@ def watch(variable: Variable) -> tuple[Version, int]:
     """The counter of a variable whose values are being saved, and what it reads now."""
     version = variable._version
     if version is None:
-        version = variable._version = Version()
-    elif version.inference:
+        version = variable._version = _new(Version)
+        version.n = 0
+        version.where = None
+        return version, 0
+    if version.inference:
         raise RuntimeError(INFERENCE_SAVED)
     return version, version.n
 

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
-from clew.core import modes
+from clew.core.modes import altered, switches
 from clew.core.node import AccumulateGrad, Edge, Node, user_place
 from clew.core.version import InferenceVersion, Version
 
 if TYPE_CHECKING:
     from clew.core.inplace import View
 
+_new = object.__new__
 FLOAT32 = np.dtype(np.float32)
 FLOAT64 = np.dtype(np.float64)
 
@@ -78,11 +79,13 @@ class Variable:
 
     def written(self) -> None:
         """Note that the memory was written, and by which line."""
-        version = self.version()
-        if version.inference:
+        version = self._version
+        if version is None:
+            version = self._version = Version()
+        elif version.inference:
             return
         version.n += 1
-        version.where = user_place(2)
+        version.where = user_place(3)
 
     @property
     def _version_number(self) -> int:
@@ -144,7 +147,7 @@ class Variable:
     def _become_leaf(self) -> None:
         if self._array.dtype.kind not in "fcV":
             raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
-        if self._version is not None and self._version.inference and not modes.switches.inference:
+        if self._version is not None and self._version.inference and not switches.inference:
             raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         sink = AccumulateGrad(self)
         sink.array = self._array
@@ -233,13 +236,12 @@ classes = _TensorClass()
 
 def wrap(array: Any, edge: Edge | None = None) -> Any:
     """A new tensor around `array`."""
-    cls = classes.tensor
-    result = cls.__new__(cls)
+    result = _new(classes.tensor)
     result._array = array
     result._edge = edge
-    result._version = INFERENCE if modes.altered and modes.switches.inference else None
     result._view = None
     result._meta = None
+    result._version = INFERENCE if altered and switches.inference else None
     return result
 
 

@@ -19,12 +19,14 @@ from clew.core.inplace import check_write, make_view, write
 from clew.core.modes import altered
 from clew.core.primitive import Primitive
 from clew.core.variable import Variable, wrap
+from clew.ops._arguments import wrap_dim
 from clew.ops._builders import broadcast_error, cast_array, convert
 from clew.ops._views import _select, _slice
 from clew.ops.shape import alias, expand, slice_, unsqueeze
 
 __all__ = ["index_put"]
 
+_ALL = slice(None)
 Template = tuple[int | None, ...]  # by dimension: which index reads it, None: all of it
 
 
@@ -207,7 +209,7 @@ def _check_index(array: ndarray) -> ndarray:
 
 def _select_at(tensor: Any, dim: int, index: int, real_dim: int) -> Any:
     array = tensor.memory()
-    n = array.shape[dim]
+    n = array.shape[wrap_dim(dim, array.ndim)]
     if not -n <= index < n:
         raise IndexError(f"index {index} is out of bounds for dimension {real_dim} with size {n}")
     if index < 0:
@@ -282,10 +284,11 @@ def _walk(self: Any, key: tuple[Any, ...]) -> tuple[Any, list[ndarray], list[int
             result = _select_at(result, dim, part, real)
             real += 1
         elif kind is slice:
-            n = result._array.shape[dim]
-            start, end, step = _bounds(part, n)
-            if start or end != n or step != 1:
-                result = slice_(result, dim, start, end, step)
+            if part != _ALL:
+                n = result._array.shape[wrap_dim(dim, result._array.ndim)]
+                start, end, step = _bounds(part, n)
+                if part.start or end != n or step != 1:
+                    result = slice_(result, dim, start, end, step)
             dim += 1
             real += 1
         elif part is Ellipsis:
@@ -575,6 +578,14 @@ def fill_(self: Any, value: Any) -> Any:
 
 def zero_(self: Any) -> Any:
     """Every element set to 0."""
+    if self._edge is None and self._view is None and not altered:  # a gradient, most often: nothing to check or record
+        array = self._array
+        if array.__class__ is ndarray:
+            array.fill(0)
+        else:
+            self._rebind(array.__class__(0))
+        self.written()
+        return self
     check_write(self, shared=True)
     if _recorded(self):
         return write(self, _zero(self), shared=True)

@@ -469,7 +469,8 @@ def _matmul_ranks(input: Any, other: Any, a: ndarray, b: ndarray, ra: int, rb: i
     except ValueError:
         raise broadcast_error(x[:-2], y[:-2]) from None
     _check_bmm((*batch, *x[-2:]), (*batch, *y[-2:]), a, b)
-    folds = ra == 2 and input.requires_grad
+    lone = ra == 2 or (ra == rb == 3 and a.shape[0] == 1 and b.shape[0] != 1)
+    folds = lone and input.requires_grad
     return (_matmul_turned if folds else _matmul)(input, other)
 
 

@@ -21,7 +21,7 @@ def nodes_behind(tensors):
 
 w = torch.tensor(2.0, requires_grad=True)
 kept, kept_detached, total, total_item = [], [], 0.0, 0.0
-for step in range(50):
+for _ in range(50):
     prediction = w * 3
     loss = (prediction - 10) ** 2
     kept.append(prediction)

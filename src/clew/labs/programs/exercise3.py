@@ -26,6 +26,10 @@ def fit(lr, epochs):
     return losses
 
 
-for lr, epochs in (0.5, (0, 1, 2, 10, 100)), (0.05, (0, 1, 2, 10, 100, 200)), (0.005, (0, 1, 2, 10, 100, 200)):
+for lr, epochs in (
+    (0.5, (0, 1, 2, 10, 100)),
+    (0.05, (0, 1, 2, 10, 100, 200)),
+    (0.005, (0, 1, 2, 10, 100, 200)),
+):
     losses = fit(lr, max(epochs) + 1)
     print(f"lr={lr}:", " ".join(f"{epoch}:{losses[epoch]:.3g}" for epoch in epochs))

@@ -1,0 +1,384 @@
+"""Convolutions of any number of dimensions, as matrix products.
+
+The windows that the kernel sees are copied side by side ("im2col": Chellapilla, Puri & Simard, "High performance
+convolutional neural networks for document processing", 2006); the convolution is then one product with the kernel for
+every image of the batch. A convolution y = x * w is linear in each of x and w, and three operations are closed under
+differentiation: the convolution, its adjoint in x (the transposed convolution) and its adjoint in w. (Dumoulin & Visin,
+"A guide to convolution arithmetic for deep learning", 2016, has the arithmetic of sizes.)
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from clew.core.primitive import Primitive
+from clew.dtypes import from_numpy, tensor_type_name
+from clew.ops import shape as shapes
+from clew.ops._arguments import check_tensor
+from clew.ops.linalg import _C_NAMES, widely
+from clew.ops.pad import constant_pad
+
+__all__ = [
+    "conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+]  # fmt: skip
+
+Sizes = tuple[int, ...]
+_MANY = 1 << 22  # numbers that a batch of weight gradients may hold before they are summed one by one
+
+
+# ---- windows -------------------------------------------------------------------------------------------------------------
+def padded(x: ndarray, padding: Sizes, value: Any = 0) -> ndarray:
+    """`x` with a border around its last dimensions."""
+    if not any(padding):
+        return x
+    lead = x.ndim - len(padding)
+    shape = (*x.shape[:lead], *[n + 2 * p for n, p in zip(x.shape[lead:], padding, strict=True)])
+    made = np.zeros(shape, x.dtype) if value == 0 else np.full(shape, value, x.dtype)
+    made[(..., *[slice(p, p + n) for n, p in zip(x.shape[lead:], padding, strict=True)])] = x
+    return made
+
+
+def taps(kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    """For each place in the kernel, in order: its number, and the index of what it sees from all windows."""
+    for k, place in enumerate(product(*map(range, kernel))):
+        yield k, (..., *[
+            slice(p * d, p * d + (n - 1) * s + 1, s) for p, d, n, s in zip(place, dilation, out, stride, strict=True)
+        ])  # fmt: skip
+
+
+def windows_out(size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Sizes:
+    """How many windows fit, in each dimension."""
+    numbers = zip(size, kernel, stride, padding, dilation, strict=True)
+    return tuple([(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in numbers])
+
+
+def unfolded(x: ndarray, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> ndarray:
+    """The windows of (N, C, *size) as (N, C, places in the kernel, windows)."""
+    out = windows_out(x.shape[2:], kernel, stride, padding, dilation)
+    count = math.prod(kernel)
+    if count == 1 and not any(padding) and max(stride, default=1) == 1:
+        return x.reshape((*x.shape[:2], 1, math.prod(out)))
+    x = padded(x, padding)
+    made = np.empty((*x.shape[:2], count, *out), x.dtype)
+    for k, seen in taps(kernel, stride, dilation, out):
+        made[:, :, k] = x[seen]
+    return made.reshape((*x.shape[:2], count, math.prod(out)))
+
+
+def folded(columns: ndarray, size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> ndarray:
+    """The adjoint of `unfolded`: windows summed where they overlap, into (N, C, *size)."""
+    out = windows_out(size, kernel, stride, padding, dilation)
+    lead = columns.shape[:2]
+    if math.prod(kernel) == 1 and not any(padding) and max(stride, default=1) == 1:
+        return columns.reshape((*lead, *size))
+    columns = columns.reshape((*lead, math.prod(kernel), *out))
+    made = np.zeros((*lead, *[n + 2 * p for n, p in zip(size, padding, strict=True)]), columns.dtype)
+    for k, seen in taps(kernel, stride, dilation, out):
+        made[seen] += columns[:, :, k]
+    return made[(..., *[slice(p, p + n) for n, p in zip(size, padding, strict=True)])] if any(padding) else made
+
+
+# ---- the three operations ------------------------------------------------------------------------------------------------
+def _grouped(x: ndarray, groups: int) -> ndarray:
+    """(N, C, …) as (N, groups, C/groups · …, last)."""
+    return x.reshape((x.shape[0], groups, -1 if x.size else math.prod(x.shape[1:-1]) // groups, x.shape[-1]))
+
+
+def _convolve(input: ndarray, weight: ndarray, bias: Any, *, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int) -> Any:
+    kernel = weight.shape[2:]
+    out = windows_out(input.shape[2:], kernel, stride, padding, dilation)
+    columns = _grouped(unfolded(input, kernel, stride, padding, dilation), groups)
+    matrix = weight.reshape((groups, weight.shape[0] // groups, columns.shape[2]))
+    made = np.matmul(matrix, columns).reshape((input.shape[0], weight.shape[0], *out))
+    if bias is not None:
+        made += bias.reshape((-1,) + (1,) * len(kernel))
+    return made
+
+
+def _spread(
+    input: ndarray, weight: ndarray, bias: Any, *, size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+) -> Any:
+    """The adjoint of `_convolve` in its input, which had the spatial sizes `size`."""
+    kernel = weight.shape[2:]
+    matrix = weight.reshape((groups, weight.shape[0] // groups, weight.shape[1] * math.prod(kernel)))
+    values = _grouped(input.reshape((*input.shape[:2], math.prod(input.shape[2:]))), groups)
+    columns = np.matmul(matrix.transpose(0, 2, 1), values)
+    columns = columns.reshape((input.shape[0], groups * weight.shape[1], math.prod(kernel), values.shape[-1]))
+    made = folded(columns, size, kernel, stride, padding, dilation)
+    if bias is not None:
+        made += bias.reshape((-1,) + (1,) * len(kernel))
+    return made
+
+
+def _correlate(
+    input: ndarray, grad: ndarray, *, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+) -> Any:
+    """The adjoint of `_convolve` in its weight, whose spatial sizes are `kernel`."""
+    columns = _grouped(unfolded(input, kernel, stride, padding, dilation), groups).swapaxes(-1, -2)
+    values = _grouped(grad.reshape((*grad.shape[:2], math.prod(grad.shape[2:]))), groups)
+    shape = (grad.shape[1], input.shape[1] // groups, *kernel)
+    if len(values) * math.prod(shape) <= _MANY:
+        return np.add.reduce(np.matmul(values, columns), 0).reshape(shape)
+    made = np.matmul(values[0], columns[0])
+    for value, column in zip(values[1:], columns[1:], strict=True):
+        made += np.matmul(value, column)
+    return made.reshape(shape)
+
+
+def _bias_back(xp: Any, g: Any) -> Any:
+    return xp.sum(g, (0, *range(2, len(g.shape))))
+
+
+_convolution = Primitive(
+    "convolution",
+    widely(_convolve),
+    {
+        "input": lambda xp, g, input_shape, weight, stride, padding, dilation, groups: xp.call(
+            _transposed, g, weight, None, size=input_shape[2:], stride=stride, padding=padding, dilation=dilation, groups=groups
+        ),
+        "weight": lambda xp, g, input, weight_shape, stride, padding, dilation, groups: xp.call(
+            _weight, input, g, kernel=weight_shape[2:], stride=stride, padding=padding, dilation=dilation, groups=groups
+        ),
+        "bias": lambda xp, g: _bias_back(xp, g),
+    },
+    args=("input", "weight", "bias"),
+    params=("stride", "padding", "dilation", "groups"),
+    explain="each output is the sum of a window of the input times the kernel",
+)
+_transposed = Primitive(
+    "convolution_transpose",
+    widely(_spread),
+    {
+        "input": lambda xp, g, weight, stride, padding, dilation, groups: xp.call(
+            _convolution, g, weight, None, stride=stride, padding=padding, dilation=dilation, groups=groups
+        ),
+        "weight": lambda xp, g, input, weight_shape, stride, padding, dilation, groups: xp.call(
+            _weight, g, input, kernel=weight_shape[2:], stride=stride, padding=padding, dilation=dilation, groups=groups
+        ),
+        "bias": lambda xp, g: _bias_back(xp, g),
+    },
+    args=("input", "weight", "bias"),
+    params=("size", "stride", "padding", "dilation", "groups"),
+    node="ConvolutionBackward0",
+    explain="each input adds the kernel, scaled by it, to a window of the output",
+)
+_weight = Primitive(
+    "convolution_weight",
+    widely(_correlate),
+    {
+        "input": lambda xp, g, input_shape, grad, stride, padding, dilation, groups: xp.call(
+            _transposed, grad, g, None, size=input_shape[2:], stride=stride, padding=padding, dilation=dilation, groups=groups
+        ),
+        "grad": lambda xp, g, input, stride, padding, dilation, groups: xp.call(
+            _convolution, input, g, None, stride=stride, padding=padding, dilation=dilation, groups=groups
+        ),
+    },
+    args=("input", "grad"),
+    params=("kernel", "stride", "padding", "dilation", "groups"),
+    node="ConvolutionBackwardBackward0",
+    explain="the gradient of a convolution's kernel: windows of the input times the gradient of the output",
+)
+
+
+# ---- arguments -----------------------------------------------------------------------------------------------------------
+def _numbers(value: Any, rank: int, name: str) -> Sizes:
+    """One number for each spatial dimension."""
+    if isinstance(value, int):
+        return (value,) * rank
+    found = tuple([operator.index(n) for n in value])
+    if len(found) == 1:
+        return found * rank
+    if len(found) != rank:
+        raise RuntimeError(
+            f"expected {name} to be a single integer value or a list of {rank} values to match the convolution dimensions, "
+            f"but got {name}={list(found)}"
+        )
+    return found
+
+
+def _check_types(input: Any, weight: Any, bias: Any) -> None:
+    """RuntimeError where types differ, NotImplementedError for bool."""
+    x, w = input._array.dtype, weight._array.dtype
+    if x != w:
+        raise RuntimeError(
+            f"Input type ({tensor_type_name(x)}) and weight type ({tensor_type_name(w)}) should be the same or input should "
+            "be a MKLDNN tensor and weight is a dense tensor"
+        )
+    if bias is not None and bias._array.dtype != x:
+        names = [_C_NAMES[from_numpy(d).name] for d in (x, bias._array.dtype)]
+        raise RuntimeError("Input type ({}) and bias type ({}) should be the same".format(*names))
+    if x.kind == "b":
+        raise NotImplementedError("\"slow_conv2d_cpu\" not implemented for 'Bool'")
+
+
+def _check_shapes(x: Sizes, w: Sizes, bias: Any, groups: int, transposed: bool) -> None:
+    """RuntimeError where channels do not fit."""
+    note = "transposed=1" if transposed else f"groups={groups}"
+    if not w[0]:
+        raise RuntimeError(f"Given groups={groups}, expected weight to be at least 1 at dimension 0, but got weight of size {list(w)} instead")
+    if w[0] % groups:
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
+            f"[{list(w)}] instead"
+        )
+    want = w[0] if transposed else w[1] * groups
+    if x[1] != want:
+        raise RuntimeError(
+            f"Given {note}, weight of size {list(w)}, expected input{list(x)} to have {want} channels, but got {x[1]} "
+            "channels instead"
+        )
+    out = w[1] * groups if transposed else w[0]
+    if bias is not None and bias._array.shape != (out,):
+        note = "transposed=1, " if transposed else ""
+        raise RuntimeError(
+            f"Given {note}weight of size {list(w)}, expected bias to be 1-dimensional with {out} elements, but got bias of "
+            f"size {list(bias._array.shape)} instead"
+        )
+
+
+def _check_kernel(x: Sizes, w: Sizes, padding: Sizes, dilation: Sizes) -> None:
+    """RuntimeError where the kernel is larger than the input."""
+    size = [n + 2 * p for n, p in zip(x[2:], padding, strict=True)]
+    kernel = [d * (k - 1) + 1 for k, d in zip(w[2:], dilation, strict=True)]
+    if any(k > n for n, k in zip(size, kernel, strict=True)):
+        raise RuntimeError(
+            f"Calculated padded input size per channel: ({' x '.join(map(str, size))}). Kernel size: "
+            f"({' x '.join(map(str, kernel))}). Kernel size can't be greater than actual input size"
+        )
+
+
+def _batched(name: str, rank: int, input: Any, weight: Any, bias: Any) -> tuple[Any, bool]:
+    """The input with a batch dimension, and whether it had one."""
+    for position, value in enumerate((input, weight)):
+        check_tensor(value, name, ("input", "weight")[position], position + 1)
+    if bias is not None:
+        check_tensor(bias, name, "bias", 3)
+    have = input._array.ndim
+    if have not in (rank + 1, rank + 2):
+        raise RuntimeError(
+            f"Expected {rank + 1}D (unbatched) or {rank + 2}D (batched) input to {name}, but got input of size: "
+            f"{list(input._array.shape)}"
+        )
+    return (input, True) if have == rank + 2 else (shapes.unsqueeze(input, 0), False)
+
+
+def _settle(rank: int, weight: Any, **values: Any) -> dict[str, Sizes]:
+    """The per-dimension arguments as tuples, checked; the kernel's rank decides how many."""
+    rank = weight._array.ndim - 2
+    found = {name: _numbers(value, rank, name) for name, value in values.items()}
+    for name, numbers in found.items():
+        if min(numbers, default=1) < (0 if "padding" in name else 1):
+            kind = "negative" if "padding" in name else "non-positive"
+            raise RuntimeError(f"{kind} {name} is not supported")
+    return found
+
+
+def _same(input: Any, weight: Any, stride: Any, dilation: Any, rank: int) -> tuple[Any, Sizes]:
+    """The input and the padding of `padding="same"`: an odd total puts the extra zero at the end."""
+    if any(s != 1 for s in _numbers(stride, rank, "stride")):
+        raise RuntimeError("padding='same' is not supported for strided convolutions")
+    totals = [d * (k - 1) for k, d in zip(weight._array.shape[2:], _numbers(dilation, rank, "dilation"), strict=True)]
+    if any(total % 2 for total in totals):
+        input = constant_pad(input, [n for total in reversed(totals) for n in (0, total % 2)], 0)
+    return input, tuple([total // 2 for total in totals])
+
+
+def _conv(rank: int) -> Callable[..., Any]:
+    name = f"conv{rank}d"
+
+    def conv(
+        input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    ) -> Any:
+        x, batched = _batched(name, rank, input, weight, bias)
+        if isinstance(padding, str):
+            if padding not in ("same", "valid"):
+                raise RuntimeError(f"Invalid padding string: '{padding}'")
+            x, padding = (x, 0) if padding == "valid" else _same(x, weight, stride, dilation, rank)
+        settled = _settle(rank, weight, stride=_spelled(stride, rank), padding=_spelled(padding, rank), dilation=_spelled(dilation, rank))
+        if groups <= 0:
+            raise RuntimeError("non-positive groups is not supported")
+        _check_types(x, weight, bias)
+        _check_shapes(x._array.shape, weight._array.shape, bias, groups, False)
+        _check_kernel(x._array.shape, weight._array.shape, settled["padding"], settled["dilation"])
+        result = _convolution(x, weight, bias, **settled, groups=groups)
+        return result if batched else shapes.squeeze(result, 0)
+
+    conv.__name__ = conv.__qualname__ = name
+    conv.__doc__ = f"""y[n, o] = b[o] + ∑ over c of x[n, c] * w[o, c] (cross-correlation), in {rank} dimension(s).
+
+    input: (N, C, *size) or (C, *size); weight: (O, C/groups, *kernel); bias: (O). padding: numbers, "same" or "valid".
+    RuntimeError where the sizes do not fit.
+    """
+    return conv
+
+
+def _spelled(value: Any, rank: int) -> Any:
+    """A number for all dimensions, spelled out."""
+    return (value,) * rank if isinstance(value, int) else value
+
+
+def _conv_transpose(rank: int) -> Callable[..., Any]:
+    name = f"conv_transpose{rank}d"
+
+    def conv(
+        input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1,
+        dilation: Any = 1,
+    ) -> Any:  # fmt: skip
+        x, batched = _batched(name, rank, input, weight, bias)
+        if isinstance(padding, str):
+            raise TypeError(f"{name}(): argument 'padding' must be tuple of ints, not str")
+        settled = _settle(
+            rank, weight, stride=_spelled(stride, rank), padding=_spelled(padding, rank), dilation=_spelled(dilation, rank),
+            output_padding=_spelled(output_padding, rank),
+        )  # fmt: skip
+        if groups <= 0:
+            raise RuntimeError("non-positive groups is not supported")
+        _check_types(x, weight, bias)
+        _check_shapes(x._array.shape, weight._array.shape, bias, groups, True)
+        extra = settled.pop("output_padding")
+        _check_output_padding(rank, extra, settled)
+        numbers = zip(x._array.shape[2:], weight._array.shape[2:], extra, *settled.values(), strict=True)
+        size = tuple([(n - 1) * s - 2 * p + d * (k - 1) + 1 + e for n, k, e, s, p, d in numbers])
+        if min(size, default=1) < 1:
+            raise RuntimeError(
+                f"Given input size per channel: ({' x '.join(map(str, x._array.shape[2:]))}). Calculated output size per "
+                f"channel: ({' x '.join(map(str, size))}). Output size is too small"
+            )
+        result = _transposed(x, weight, bias, size=size, **settled, groups=groups)
+        return result if batched else shapes.squeeze(result, 0)
+
+    conv.__name__ = conv.__qualname__ = name
+    conv.__doc__ = f"""The adjoint of `conv{rank}d` in its input: every input adds w, scaled by it, to a window of the output.
+
+    input: (N, C, *size) or (C, *size); weight: (C, O/groups, *kernel); bias: (O). Output size:
+    (size - 1)·stride - 2·padding + dilation·(kernel - 1) + output_padding + 1.
+    """
+    return conv
+
+
+def _check_output_padding(rank: int, extra: Sizes, settled: dict[str, Sizes]) -> None:
+    """RuntimeError where the extra size would hold numbers that no input reaches."""
+    if any(e >= s and e >= d for e, s, d in zip(extra, settled["stride"], settled["dilation"], strict=True)):
+        axes = ("depth", "height", "width")[-rank:] if rank > 1 else ("height", "width")
+        values = {"output_padding": extra, "stride": settled["stride"], "dilation": settled["dilation"]}
+        if rank == 1:
+            values = {"output_padding": (0, *extra), "stride": (1, *values["stride"]), "dilation": (1, *values["dilation"])}
+        parts = [f"{name}_{axis}: {n}" for name, numbers in values.items() for axis, n in zip(axes, numbers, strict=True)]
+        raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got {' '.join(parts)}")
+
+
+conv1d, conv2d, conv3d = _conv(1), _conv(2), _conv(3)
+conv_transpose1d, conv_transpose2d, conv_transpose3d = _conv_transpose(1), _conv_transpose(2), _conv_transpose(3)
+
+
+def conv_tbc(input: Any, weight: Any, bias: Any, pad: int = 0) -> Any:
+    """`conv1d` of (time, batch, channels); weight: (kernel, C, O); bias: (O)."""
+    made = conv1d(shapes.permute(input, (1, 2, 0)), shapes.permute(weight, (2, 1, 0)), bias, padding=pad)
+    return shapes.permute(made, (2, 0, 1))
