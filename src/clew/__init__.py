@@ -74,5 +74,6 @@ def __getattr__(name: str) -> _Any:
                 raise
     raise AttributeError(f"module 'torch' has no attribute '{name}' (clew does not have it)")
 from clew.ops.conv import *  # noqa: F403
+from clew.ops.pad import *  # noqa: F403
 from clew.ops.pool import *  # noqa: F403
 from clew.ops.resize import *  # noqa: F403

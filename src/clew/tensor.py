@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from clew.autograd import graph
 from clew.autograd.backward import tensor_backward
 from clew.core.inplace import in_place, in_place_binary
 from clew.core.variable import Variable, classes, wrap
@@ -126,6 +127,8 @@ class Tensor(Variable):
 
     # ---- autograd (clew.autograd) -----------------------------------------------------------------------------------
     backward = tensor_backward
+    register_hook = graph.register_hook
+    register_post_accumulate_grad_hook = graph.register_post_accumulate_grad_hook
 
     def detach(self) -> Tensor:
         """The same values without history: shares memory and version counter."""

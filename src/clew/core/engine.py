@@ -46,7 +46,7 @@ class Walk:
     capture: the edges whose gradients the caller wants; then only what leads to them runs, and no leaf is touched.
     """
 
-    __slots__ = ("capture", "captured", "leaves", "needed", "place", "record", "retain", "waiting")
+    __slots__ = ("capture", "captured", "leaves", "needed", "place", "record", "retain", "roots", "waiting")
 
     def __init__(self, retain: bool, record: bool, capture: Sequence[Edge] | None = None) -> None:
         self.retain = retain
@@ -60,6 +60,7 @@ class Walk:
     def run(self, roots: Sequence[tuple[Edge, Any]], place: Place) -> None:
         """Carry the gradients of `roots` back to the leaves. `place`: the user's line that asked for it."""
         self.place = place
+        self.roots = roots
         if self.capture is not None:
             self.needed = leads_to([edge[0] for edge, _ in roots], self.capture)
         if leaf_hooks.exist:
@@ -150,6 +151,12 @@ class Walk:
         while leaves:
             self._finish(*leaves.popitem())
 
+    def expected(self, edges: Sequence[Edge]) -> int:
+        """How many of some edges this walk will reach."""
+        nodes = set(reachable([edge[0] for edge, _ in self.roots], self.needed))
+        passed = {e for n in nodes for e in n.edges if e is not None} | {edge for edge, _ in self.roots}
+        return sum(edge in passed for edge in edges)
+
     def _deliver(self, edge: Edge, g: Any, queue: list[int], pending: dict[int, tuple[Node, Any]]) -> None:
         """Add a gradient to what has gathered at an edge."""
         target, number = edge
@@ -171,6 +178,7 @@ class Walk:
         """Run a node in the general case: hooks, captures, packed values, complex numbers, joint formulas, tensors."""
         extras = node.extras
         if extras is not None and (extras.tensor_hooks or extras.retained):
+            switches.walk = self
             g = run_tensor_hooks(node, g, self.record)
         if self.capture is not None and not self._go_on(node, g):
             return None, g
@@ -199,6 +207,7 @@ class Walk:
         if g is None:
             return
         if extras is not None and (extras.tensor_hooks or extras.retained):
+            switches.walk = self
             g = run_tensor_hooks(sink, g, self.record)
         if self.capture is not None:
             if (sink, 0) in self.capture:

@@ -31,7 +31,7 @@ class Switches(threading.local):
     saved_hooks_refused: str | None = None  # the message of disable_saved_tensors_hooks
     copy_on_write: Any = None  # the registry of allow_mutation_on_saved_tensors
     multithreading = True
-    view_replay = False
+    walk: Any = None  # the backward pass whose hooks run
 
     def note(self) -> None:
         """Enter or leave `altered`, after a switch was set."""

@@ -4,26 +4,70 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
+from clew.core.inplace import in_place
 from clew.core.variable import wrap
-from clew.ops.activation import *  # noqa: F403
+from clew.ops import activation as _activations
+from clew.ops.activation import gelu, glu, hardshrink, logsigmoid, prelu, rrelu, softplus, softshrink, softsign, tanhshrink
 from clew.ops.conv import (
-    conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d,
+    conv1d, conv2d, conv3d, conv_tbc, conv_transpose1d, conv_transpose2d, conv_transpose3d,
 )  # fmt: skip
+from clew.ops.distance import cosine_similarity, pairwise_distance
+from clew.ops.einsum import bilinear
 from clew.ops.elementwise import sigmoid
-from clew.ops.trigonometry import tanh
 from clew.ops.index import embedding as _embedding
 from clew.ops.index import one_hot
-from clew.ops.linalg import bilinear, cosine_similarity, linear, pairwise_distance
-from clew.ops.loss import *  # noqa: F403
+from clew.ops.linalg import linear
+from clew.ops.loss import (
+    binary_cross_entropy, binary_cross_entropy_with_logits, cosine_embedding_loss, cross_entropy, gaussian_nll_loss,
+    hinge_embedding_loss, huber_loss, kl_div, l1_loss, margin_ranking_loss, mse_loss, multi_margin_loss,
+    multilabel_margin_loss, multilabel_soft_margin_loss, nll_loss, poisson_nll_loss, smooth_l1_loss, soft_margin_loss,
+    triplet_margin_loss, triplet_margin_with_distance_loss,
+)  # fmt: skip
 from clew.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
-from clew.ops.pool import *  # noqa: F403
+from clew.ops.pad import channel_shuffle, pad, pixel_shuffle, pixel_unshuffle
+from clew.ops.pool import (
+    adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d, avg_pool1d, avg_pool2d, avg_pool3d, fold, lp_pool1d,
+    lp_pool2d, lp_pool3d, max_pool1d, max_pool2d, max_pool3d, max_unpool1d, max_unpool2d, max_unpool3d, unfold,
+)  # fmt: skip
+from clew.ops.resize import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, interpolate
 from clew.ops.sampling import bernoulli_mask
 from clew.ops.softmax import log_softmax as _log_softmax
 from clew.ops.softmax import softmax as _softmax
+from clew.ops.trigonometry import tanh
+
+
+# ---- activations, which may also write into their input ---------------------------------------------------------------
+def _with_inplace(function: Any) -> Any:
+    """An activation as `nn.functional` shows it: with `inplace` as its last argument."""
+    last = function.__code__.co_argcount  # where a positional `inplace` stands
+    write_back = in_place(function, composite=True)
+
+    @wraps(function)
+    def activation(input: Any, *options: Any, inplace: bool = False, **named: Any) -> Any:
+        if len(options) == last:
+            *options, inplace = options  # type: ignore[assignment]
+        return (write_back if inplace else function)(input, *options, **named)
+
+    return activation
+
+
+celu, elu, hardsigmoid, hardswish, hardtanh, leaky_relu, mish, relu, relu6, selu, silu, threshold = map(
+    _with_inplace,
+    (
+        _activations.celu, _activations.elu, _activations.hardsigmoid, _activations.hardswish, _activations.hardtanh,
+        _activations.leaky_relu, _activations.mish, _activations.relu, _activations.relu6, _activations.selu,
+        _activations.silu, _activations.threshold,
+    ),
+)  # fmt: skip
+celu_, elu_, hardtanh_, leaky_relu_, relu_, rrelu_, selu_, threshold_ = (
+    in_place(getattr(_activations, name), composite=True)
+    for name in ("celu", "elu", "hardtanh", "leaky_relu", "relu", "rrelu", "selu", "threshold")
+)
 
 
 # ---- softmax with PyTorch's implicit dimension ------------------------------------------------------------------------
@@ -192,7 +236,3 @@ def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out:
     length = input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
     return input.div(length, out=out) if out is not None else input / length
 
-
-def relu_(input: Any) -> Any:
-    """`relu`, in place."""
-    return input.relu_()

@@ -17,7 +17,8 @@ from clew.core.inplace import store_out
 from clew.core.primitive import Primitive
 from clew.core.variable import Variable, wrap
 from clew.dtypes import legacy_name
-from clew.ops import arithmetic, shape as shapes
+from clew.ops import arithmetic
+from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor, wrap_dims
 from clew.ops.linalg import _bmm, _c_name, matmul, mm
 from clew.ops.reduce import sum as total

@@ -22,7 +22,8 @@ from clew.core.node import internal, next_seq, user_place
 from clew.core.primitive import Primitive, note_modes, watch
 from clew.core.variable import FLOAT32, FLOAT64, INFERENCE, classes, wrap
 from clew.dtypes import from_numpy, legacy_name, tensor_type_name
-from clew.ops import arithmetic, shape as shapes
+from clew.ops import arithmetic
+from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor
 from clew.ops._builders import broadcast_error, observe
 

@@ -12,6 +12,7 @@ from clew.core.promotion import result_dtype
 from clew.core.variable import Variable, wrap
 from clew.ops._arguments import check_tensor
 from clew.ops._builders import broadcast_error, convert
+from clew.ops.distance import pairwise_distance
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "cross_entropy",
@@ -494,8 +495,6 @@ def triplet_margin_loss(
     size_average: Any = None, reduce: Any = None, reduction: str = "mean",
 ) -> Any:  # fmt: skip
     """max(0, d(a, p) − d(a, n) + margin) (Balntas et al. 2016)."""
-    from clew.ops.linalg import pairwise_distance
-
     return triplet_margin_with_distance_loss(
         anchor, positive, negative, distance_function=lambda x, y: pairwise_distance(x, y, p, eps), margin=margin,
         swap=swap, reduction=check_reduction(reduction, size_average, reduce),
@@ -508,7 +507,7 @@ def triplet_margin_with_distance_loss(
 ) -> Any:  # fmt: skip
     """max(0, d(a, p) − d(a, n) + margin) for a distance of one's own."""
     if distance_function is None:
-        from clew.ops.linalg import pairwise_distance as distance_function
+        distance_function = pairwise_distance
     near, far = distance_function(anchor, positive), distance_function(anchor, negative)
     if swap:
         far = far.minimum(distance_function(positive, negative))

@@ -12,7 +12,7 @@ from clew.core.primitive import Primitive
 from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor
 
-__all__: list[str] = []  # PyTorch has `pad` in torch.nn.functional only
+__all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 
 Pairs = tuple[tuple[int, int], ...]  # (before, after) for each dimension; negative: cut off
 
@@ -149,6 +149,9 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
             f"Padding size {len(pad)} is not supported for {len(shape)}D input tensor."
         )
     _check_border(mode, shape, pad)
+    if mode == "circular" and min(pad) < 0:  # what is cut off does not come around again
+        input = constant_pad(input, [min(n, 0) for n in pad])
+        pad = [max(n, 0) for n in pad]
     return _borders[mode, len(pad) // 2](input, mode=mode, pad=_pairs(pad, len(shape)))
 
 

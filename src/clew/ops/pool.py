@@ -14,14 +14,13 @@ import numpy as np
 from numpy import ndarray
 
 from clew.core.primitive import Primitive
-from clew.core.variable import Variable, wrap
+from clew.core.variable import wrap
 from clew.dtypes import legacy_name
-from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor
 from clew.ops.conv import Sizes, folded, taps, unfolded, windows_out
 from clew.ops.linalg import widely
 
-__all__: list[str] = ["max_pool1d", "max_pool2d", "max_pool3d"]
+__all__ = ["avg_pool1d", "max_pool1d", "max_pool2d", "max_pool3d"]
 
 
 # ---- windows -------------------------------------------------------------------------------------------------------------
@@ -488,7 +487,8 @@ def adaptive_size(function: str, input: Any, rank: int, output_size: Any) -> Siz
     """The output size of adaptive pooling; None keeps the input's."""
     shape = check_tensor(input, function)._array.shape
     if len(shape) not in (rank + 1, rank + 2):
-        _check_rank(function, input, rank) if rank == 1 else None
+        if rank == 1:
+            _check_rank(function, input, rank)
         colon = ":" if "max" in function else ""
         raise RuntimeError(f"{function}(): Expected {rank + 1}D or {rank + 2}D tensor, but got{colon} {list(shape)}")
     given = (output_size,) * rank if isinstance(output_size, int) or output_size is None else tuple(output_size)
@@ -521,15 +521,16 @@ adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = map(_adaptive_ma
 
 # ---- unfold and fold -------------------------------------------------------------------------------------------------------
 def _columns_array(self: ndarray, **window: Sizes) -> ndarray:
-    n, c = self.shape[:2]
-    made = unfolded(self, **window)
-    return made.reshape((n, c * made.shape[2], made.shape[3]))
+    *batch, c, _, _ = self.shape
+    made = unfolded(self if batch else self[None], **window)
+    return made.reshape((*batch, c * made.shape[2], made.shape[3]))
 
 
 def _fold_array(self: ndarray, *, size: Sizes, **window: Sizes) -> ndarray:
-    n, ck, count = self.shape
+    *batch, ck, count = self.shape
     places = math.prod(window["kernel"])
-    return folded(self.reshape((n, ck // places, places, count)), size, **window)
+    made = folded(self.reshape((*(batch or (1,)), ck // places, places, count)), size, **window)
+    return made if batch else made[0]
 
 
 _WINDOW = ("kernel", "stride", "padding", "dilation")
@@ -537,7 +538,7 @@ _im2col = Primitive(
     "im2col",
     _columns_array,
     {"self": lambda xp, g, self_shape, kernel, stride, padding, dilation: xp.call(
-        _col2im, g, size=self_shape[2:], kernel=kernel, stride=stride, padding=padding, dilation=dilation
+        _col2im, g, size=self_shape[-2:], kernel=kernel, stride=stride, padding=padding, dilation=dilation
     )},
     args=("self",),
     params=_WINDOW,
@@ -581,7 +582,7 @@ def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, st
             f"padding={window['padding']}, calculated shape of the array of sliding blocks as {out}, but its components must "
             "be at least one."
         )
-    return _without_batch(lambda x: _im2col(x, **window), input, 4, _im2col)
+    return _im2col(input, **window)
 
 
 def fold(input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
@@ -606,11 +607,4 @@ def fold(input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padd
             f"padding={window['padding']}, stride={window['stride']}, expected size of input's dimension 2 to match the "
             f"calculated number of sliding blocks {out[0]} * {out[1]} = {math.prod(out)}, but got input.size(2)={shape[-1]}."
         )
-    return _without_batch(lambda x: _col2im(x, size=size, **window), input, 3, _col2im)
-
-
-def _without_batch(run: Callable[[Variable], Any], input: Any, rank: int, primitive: Primitive) -> Any:
-    """Run with a batch dimension, which the result lacks where the input did."""
-    if input._array.ndim == rank:
-        return run(input)
-    return shapes.squeeze(run(shapes.unsqueeze(input, 0)), 0)
+    return _col2im(input, size=size, **window)

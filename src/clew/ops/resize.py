@@ -156,8 +156,8 @@ def interpolate(
     need = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}.get(mode, rank)
     if mode not in _NODES or rank not in (1, 2, 3) or (mode == "bicubic" and rank != 2):
         raise NotImplementedError(
-            "Input Error: Only 3D, 4D and 5D input Tensors supported (got {}D) for the modes: nearest | linear | bilinear | "
-            "bicubic | trilinear | area | nearest-exact (got {})".format(len(shape), mode)
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {len(shape)}D) for the modes: nearest | linear | bilinear | "
+            f"bicubic | trilinear | lanczos | area | nearest-exact (got {mode})"
         )
     if need != rank:
         raise NotImplementedError(f"Got {rank + 2}D input, but {mode} mode needs {need + 2}D input")
