@@ -9,14 +9,17 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-import clew
 import torch
+
+import clew
 from harness import duration
 from report import Detail, Findings, Row
 
-LENGTHS = (10_000, 30_000, 100_000, 300_000, 1_000_000)
-STEADY = 1.5  # a million operations may cost, each, at most this many times what one of ten thousand costs
-FRAMES = 40  # of Python's stack that are left to `backward` and to clearing up: a recursion would need millions
+LENGTHS = (10_000, 100_000, 1_000_000)
+STEADY = (
+    1.5  # each of a million operations may cost at most this many times what each of a shorter chain costs
+)
+FRAMES = 40  # frames of Python's stack left to the backward pass: recursion would need millions
 
 
 def forward(torch: Any, length: int) -> tuple[Any, Any]:
@@ -45,16 +48,21 @@ def without_recursion(work: Callable[[], object]) -> None:
         sys.setrecursionlimit(before)
 
 
-def seconds_each(torch: Any, length: int) -> tuple[float, float]:
+def seconds_each(torch: Any, length: int, collector: bool = True) -> tuple[float, float]:
     """Seconds per operation, forward and backward; the best of several, more of them where the chain is short."""
     found = []
-    for _ in range(max(3, 100_000 // length)):
+    for _ in range(max(3, 50_000 // length)):
         gc.collect()
-        start = perf_counter()
-        x, y = forward(torch, length)
-        middle = perf_counter()
-        without_recursion(y.backward)
-        found.append(((middle - start) / length, (perf_counter() - middle) / length))
+        if not collector:
+            gc.disable()
+        try:
+            start = perf_counter()
+            x, y = forward(torch, length)
+            middle = perf_counter()
+            without_recursion(y.backward)
+            found.append(((middle - start) / length, (perf_counter() - middle) / length))
+        finally:
+            gc.enable()
         assert x.grad is not None
         del y
     return min(f for f, _ in found), min(b for _, b in found)
@@ -76,31 +84,35 @@ def bytes_each(torch: Any, length: int) -> tuple[float, float]:
 
 
 def run_chain() -> Findings:
-    lines, cost = [], {}
+    lines, kept = [], []
     for length in LENGTHS:
-        ahead, back = seconds_each(clew, length)
-        theirs_ahead, theirs_back = seconds_each(torch, length)
+        ours = seconds_each(clew, length)
+        uncollected = seconds_each(clew, length, collector=False)
+        theirs = seconds_each(torch, length)
         held, peak = bytes_each(clew, length)
-        cost[length] = (ahead, back, theirs_ahead, theirs_back, peak)
-        times = [duration(t) for t in (ahead, back, theirs_ahead, theirs_back)]
+        kept.append((sum(ours), sum(uncollected), sum(theirs), peak))
+        times = [duration(t) for t in (*ours, *uncollected, *theirs)]
         lines.append((f"{length:,}", *times, f"{held:.0f}", f"{peak:.0f}"))
-    first, last = cost[LENGTHS[0]], cost[LENGTHS[-1]]
-    slower, larger = sum(last[:2]) / sum(first[:2]), last[4] / first[4]
-    ours, theirs = sum(last[:2]), sum(last[2:4])
+    first, middle, last = kept
+    # A chain of 10,000 ends before the collector's first full pass: with the collector, growth is told from 100,000 on.
+    growth = max(last[0] / middle[0], last[1] / first[1], last[3] / first[3])
     row = Row(
         "chain of 1,000,000 operations, each",
-        f"{duration(ours)}, {last[4]:.0f} bytes; of 10,000: {duration(sum(first[:2]))}, {first[4]:.0f} bytes",
-        duration(theirs),
-        f"{theirs / ours:.2f}×",
+        f"{duration(last[0])}, {last[3]:.0f} bytes",
+        duration(last[2]),
+        f"{last[2] / last[0]:.2f}×",
         "",
-        f"each costs ≤ {STEADY:g}× one of 10,000 (time, memory)",
-        slower <= STEADY and larger <= STEADY,
+        f"grows ≤ {STEADY:g}×: {growth:.2f}×",
+        growth <= STEADY,
     )
+    columns = ("operations", "forward", "backward", "forward, no gc", "backward, no gc", "PyTorch forward")
     detail = Detail(
         "Long chains",
-        "Time (the best of several runs) and memory for each operation of a chain on one number. The backward pass, and "
-        f"freeing the chain, run with {FRAMES} frames of Python's stack: nothing recurses.",
-        ("operations", "forward", "backward", "PyTorch forward", "PyTorch backward", "bytes held", "bytes at the peak"),
+        "Time (the best of several runs) and memory for each operation of a chain on one number. The backward pass runs "
+        f"with {FRAMES} frames of Python's stack: nothing recurses. Linear means that the time of an operation without the "
+        "garbage collector, and its memory, stay the same from 10,000 operations to 1,000,000; with the collector from "
+        "100,000 on, since its full passes, whose cost is proportional to what is alive, begin between the two.",
+        (*columns, "PyTorch backward", "bytes held", "bytes at the peak"),
         lines,
     )
     return Findings([row], [detail])

@@ -29,7 +29,9 @@ def import_once(name: str, cache: str) -> tuple[float, list[str]]:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     environment |= {"PYTHONPYCACHEPREFIX": cache, "PYTHONPATH": SOURCE}
     code = CHILD.format(name=name, later=LATER)
-    child = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    child = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
     seconds, *loaded = child.stdout.split()
     return float(seconds), loaded
 

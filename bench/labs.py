@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import clew
 import torch
+
+import clew
 from harness import Contestant, check_same, duel
 from report import Findings, faster
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import clew
 import numpy as np
 import torch
+
+import clew
 from harness import Contestant, check_same, duel
 from report import Findings, faster
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import clew
 import torch
+
+import clew
 from harness import Duel, Step, duel, duration
 from report import Detail, Findings
 

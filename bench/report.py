@@ -112,10 +112,12 @@ def machine() -> str:
 
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     threads = f"PyTorch on {torch.get_num_threads()} threads"
-    set_threads = [f"{n}={os.environ[n]}" for n in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS") if n in os.environ]
+    set_threads = [
+        f"{n}={os.environ[n]}" for n in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS") if n in os.environ
+    ]
     return (
         f"{processor()}, {cores()} cores; {platform.system()} {platform.machine()}; "
-        f"Python {platform.python_version()}; clew {clew.__version__}, {libraries}; "
+        f"Python {platform.python_version()}; clew {clew.version.clew}, {libraries}; "
         f"{', '.join([threads, *set_threads])}."
     )
 

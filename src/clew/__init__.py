@@ -28,6 +28,7 @@ from clew.ops.getitem import *  # noqa: F403
 from clew.ops.index import *  # noqa: F403
 from clew.ops.inquiry import *  # noqa: F403
 from clew.ops.join import *  # noqa: F403
+from clew.ops.addmm import *  # noqa: F403
 from clew.ops.linalg import *  # noqa: F403
 from clew.ops.order import *  # noqa: F403
 from clew.ops.reduce import *  # noqa: F403
@@ -77,3 +78,6 @@ from clew.ops.conv import *  # noqa: F403
 from clew.ops.pad import *  # noqa: F403
 from clew.ops.pool import *  # noqa: F403
 from clew.ops.resize import *  # noqa: F403
+from clew.ops.factor import *  # noqa: F403
+from clew.ops.measure import *  # noqa: F403
+from clew import linalg  # noqa: F401

@@ -31,6 +31,7 @@ from clew.ops import (
     order,
     parts,
     reduce,
+    sampling,
     search,
     softmax,
     special,
@@ -46,6 +47,7 @@ from clew.ops import (
     shape as shapes,
 )
 from clew.ops.text import tensor_text
+from clew.ops import addmm as sums, einsum as contractions, factor, measure
 from clew.size import Size
 
 
@@ -603,11 +605,11 @@ class Tensor(Variable):
     take_along_dim = index.take_along_dim
 
     # ---- linear algebra (ops/linalg.py) ------------------------------------------------------------------------------------
-    addbmm = linalg.addbmm
-    addmm = linalg.addmm
-    addmv = linalg.addmv
-    addr = linalg.addr
-    baddbmm = linalg.baddbmm
+    addbmm = sums.addbmm
+    addmm = sums.addmm
+    addmv = sums.addmv
+    addr = sums.addr
+    baddbmm = sums.baddbmm
     bmm = linalg.bmm
     dot = linalg.dot
     ger = linalg.ger
@@ -617,11 +619,24 @@ class Tensor(Variable):
     mv = linalg.mv
     outer = linalg.outer
     vdot = linalg.vdot
-    addbmm_ = in_place(linalg.addbmm)
-    addmm_ = in_place(linalg.addmm)
-    addmv_ = in_place(linalg.addmv)
-    addr_ = in_place(linalg.addr, composite=True)
-    baddbmm_ = in_place(linalg.baddbmm)
+    cholesky = factor.cholesky
+    cross = measure.cross
+    det = factor.det
+    inverse = factor.inverse
+    kron = contractions.kron
+    logdet = factor.logdet
+    matrix_exp = factor.matrix_exp
+    matrix_power = contractions.matrix_power
+    pinverse = factor.pinverse
+    qr = factor.qr
+    slogdet = factor.slogdet
+    svd = factor.svd
+    trace = contractions.trace
+    addbmm_ = in_place(sums.addbmm)
+    addmm_ = in_place(sums.addmm)
+    addmv_ = in_place(sums.addmv)
+    addr_ = in_place(sums.addr, composite=True)
+    baddbmm_ = in_place(sums.baddbmm)
     __matmul__ = linalg.matmul_operator
     __rmatmul__ = linalg.matmul_reflected
 
@@ -668,6 +683,16 @@ class Tensor(Variable):
     __reduce_ex__ = convert.reduce_ex
 
     # ---- random numbers (ops/sampling.py) --------------------------------------------------------------------------------------
+    bernoulli = sampling.bernoulli
+    bernoulli_ = sampling.bernoulli_
+    cauchy_ = sampling.cauchy_
+    exponential_ = sampling.exponential_
+    geometric_ = sampling.geometric_
+    log_normal_ = sampling.log_normal_
+    multinomial = sampling.multinomial
+    normal_ = sampling.normal_
+    random_ = sampling.random_
+    uniform_ = sampling.uniform_
 
 
 classes.tensor = Tensor

@@ -8,7 +8,7 @@ import pytest
 import clew
 
 X = np.array([0.3, 0.6, 0.9])
-Y = np.array([0.5, 0.2, 0.35])
+Y = np.array([0.5, 0.2, 0.35]) + 0.013  # no multiples among the quotients: remainders jump there
 UNARY = """abs acos asin asinh atan atanh ceil cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 floor frac i0 lgamma
 log log10 log1p log2 logit nan_to_num neg rad2deg reciprocal rsqrt sigmoid sign sin sinc sinh sqrt square tan tanh
 trunc""".split()

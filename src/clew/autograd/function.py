@@ -37,6 +37,7 @@ class _Custom:
     """What the engine asks of a primitive, for nodes whose formula is the user's."""
 
     joint = True  # never the plain way: `FunctionNode.pull` runs `backward`
+    single = True
     frees = True
     formulas = ()
     saved_names = ()
@@ -47,7 +48,14 @@ class _Custom:
         return tensor._array, tensor._edge
 
 
+class _CustomSeveral(_Custom):
+    """The same for several outputs."""
+
+    single = False
+
+
 CUSTOM: Any = _Custom()
+CUSTOM_SEVERAL: Any = _CustomSeveral()
 
 
 class FunctionCtx(Node):
@@ -371,6 +379,7 @@ def _hang(node: Any, args: tuple[Any, ...], outputs: list[Any], recorded: bool) 
     many = len(outputs) > 1
     if many:
         node.__class__ = _with_outputs(type(node), len(outputs))
+        node.primitive = CUSTOM_SEVERAL
         node.more().shapes = tuple(
             (o._array.shape, o._array.dtype) if isinstance(o, Variable) else ((), np.dtype(np.float32)) for o in outputs
         )

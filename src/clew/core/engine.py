@@ -81,12 +81,13 @@ class Walk:
         """The loop. `next_node` with its gradient is the latest recorded node known, `queue` holds what else waits."""
         record, retain, needed, waiting, leaves = self.record, self.retain, self.needed, self.waiting, self.leaves
         anomaly = altered and switches.anomaly
+        plain = not (record or anomaly)
         freed: Freed | None = None
         pending: dict[int, tuple[Node, Any]] = {}
         queue: list[int] = []
         next_node: Node | None = None
         next_g: Any = None
-        if len(roots) == 1 and roots[0][0][0].outputs == 1 and roots[0][0][0].__class__ is not AccumulateGrad:
+        if len(roots) == 1 and roots[0][0][0].primitive.single:
             (next_node, _), next_g = roots[0]
         else:
             for edge, g in roots:
@@ -99,12 +100,13 @@ class Walk:
                 next_node = None
             saved = node.saved
             primitive = node.primitive
-            for version, tick in node.versions:
-                if version.n != tick:
-                    raise_modified(node)
+            if node.versions:
+                for version, tick in node.versions:
+                    if version.n != tick:
+                        raise_modified(node)
             if saved.__class__ is Freed:
                 raise_freed(node)
-            if node.extras is None and not primitive.joint and not record and not anomaly:
+            if plain and node.extras is None and not primitive.joint:
                 gradients: Any = None
             else:
                 gradients, g = self._pull(node, g)
@@ -117,10 +119,12 @@ class Walk:
             index = -1
             for edge in node.edges:
                 index += 1
-                if edge is None or (needed is not None and edge[0] not in needed):
+                if edge is None:
+                    continue
+                target = edge[0]
+                if needed is not None and target not in needed:
                     continue
                 gi = formulas[index](raw, g, *saved[index]) if gradients is None else gradients[index]
-                target = edge[0]
                 if gi is not None:
                     if metas is not None:
                         shape, dtype = metas[index]
@@ -128,7 +132,7 @@ class Walk:
                             gi = fit(gi, shape, dtype)
                     if target.__class__ is AccumulateGrad:
                         leaves[target] = leaves[target] + gi if target in leaves else gi
-                    elif target.outputs != 1 or queue:
+                    elif queue or not target.primitive.single:
                         self._deliver(edge, gi, queue, pending)
                     elif next_node is None:
                         next_node, next_g = target, gi
@@ -148,8 +152,14 @@ class Walk:
                     freed.where = self.place
                 node.saved = freed
                 node.versions = ()
-        while leaves:
-            self._finish(*leaves.popitem())
+        for sink, g in leaves.items():
+            if sink.grad is None and sink.extras is None and plain and self.capture is None:
+                leaves[sink] = None  # so that `own` finds it in one hand
+                sink.grad = wrap(own(g, sink.array) if g.__class__ is ndarray else g)
+                if sink.post_accumulate_hooks:
+                    run_post_accumulate_hooks(sink)
+            else:
+                self._finish(sink, g)
 
     def expected(self, edges: Sequence[Edge]) -> int:
         """How many of some edges this walk will reach."""

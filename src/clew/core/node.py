@@ -225,6 +225,16 @@ class Node:
         return [*super().__dir__(), *("_saved_" + name for name in self.primitive.saved_names)]
 
 
+class _Sink:
+    """What the engine asks of the primitive of a sink: that it is not one."""
+
+    single = False
+    saved_names = ()
+
+
+_SINK: Any = _Sink()
+
+
 class AccumulateGrad(Node):
     """The sink of a leaf: its gradient gathers here. The graph can hold it without holding the tensor: no cycle."""
 
@@ -239,6 +249,7 @@ class AccumulateGrad(Node):
         self.metas = None
         self.extras = None
         self.grad: Variable | None = None
+        self.primitive = _SINK
         self.post_accumulate_hooks: dict[int, Callable[..., Any]] = {}
         self.owner = weakref.ref(owner)
 

@@ -10,6 +10,7 @@ from clew.nn.layers.linear import *  # noqa: F403
 from clew.nn.layers.loss import *  # noqa: F403
 from clew.nn.layers.norm import *  # noqa: F403
 from clew.nn.layers.pooling import *  # noqa: F403
+from clew.nn.layers.vision import *  # noqa: F403
 from clew.nn.module import Module
 from clew.nn.parameter import Buffer, Parameter
 

@@ -44,12 +44,19 @@ from clew.ops.trigonometry import tanh
 # ---- activations, which may also write into their input ---------------------------------------------------------------
 def _with_inplace(function: Any) -> Any:
     """An activation as `nn.functional` shows it: with `inplace` as its last argument."""
-    last = function.__code__.co_argcount  # where a positional `inplace` stands
+    # Where a positional `inplace` stands. (`elu` has two more arguments, which only `torch.ops` shows.)
+    last = 2 if function is _activations.elu else function.__code__.co_argcount
+    needed = last - len(function.__defaults__ or ())
     write_back = in_place(function, composite=True)
 
     @wraps(function)
     def activation(input: Any, *options: Any, inplace: bool = False, **named: Any) -> Any:
-        if len(options) == last:
+        if len(options) >= last:
+            if len(options) > last:
+                raise TypeError(
+                    f"{function.__name__}() takes from {needed} to {last + 1} positional arguments but "
+                    f"{len(options) + 1} were given"
+                )
             *options, inplace = options  # type: ignore[assignment]
         return (write_back if inplace else function)(input, *options, **named)
 
@@ -162,6 +169,15 @@ feature_dropout = dropout2d
 
 def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
     """Dropout to SELU's negative limit, then scaled and shifted so that mean and variance stay."""
+    return _alpha_dropped(input, p, training, inplace, input._array.shape)
+
+
+def feature_alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
+    """`alpha_dropout` of whole channels."""
+    return _alpha_dropped(input, p, training, inplace, (*input._array.shape[:2], *(1,) * (input.dim() - 2)))
+
+
+def _alpha_dropped(input: Any, p: float, training: bool, inplace: bool, shape: tuple[int, ...]) -> Any:
     _check_probability(p)
     if not training or p == 0:
         return input
@@ -169,7 +185,7 @@ def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: b
         return input * input.new_zeros(())
     alpha = 1.7580993408473766
     a = 1.0 / math.sqrt((alpha * alpha * p + 1) * (1 - p))
-    kept = bernoulli_mask(input._array.shape, 1 - p, input._array.dtype, scaled=False)
+    kept = bernoulli_mask(shape, 1 - p, input._array.dtype, scaled=False)
     shift = (kept - 1) * (alpha * a) + alpha * a * p
     result = input * (kept * a) + shift
     return input.copy_(result) if inplace else result
@@ -188,7 +204,7 @@ def embedding(
         padding_idx %= rows
     if max_norm is not None:
         _renormalize(weight, input._array, max_norm, norm_type)
-    return _embedding(input, weight, -1 if padding_idx is None else padding_idx, scale_grad_by_freq, sparse)
+    return _embedding(weight, input, -1 if padding_idx is None else padding_idx, scale_grad_by_freq, sparse)
 
 
 def _renormalize(weight: Any, index: np.ndarray, max_norm: float, norm_type: float) -> None:
@@ -225,6 +241,9 @@ def scaled_dot_product_attention(
         else:
             scores = scores + attn_mask
     weights = _softmax(scores, -1)
+    nowhere = np.isneginf(scores._array).all(-1, keepdims=True) if attn_mask is not None else None
+    if nowhere is not None and nowhere.any():  # a query that may look at nothing gets zeros, not NaN
+        weights = weights.masked_fill(wrap(nowhere), 0.0)
     if dropout_p > 0.0:
         weights = dropout(weights, dropout_p)
     return weights @ value
@@ -236,3 +255,13 @@ def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out:
     length = input.norm(p, dim, keepdim=True).clamp_min(eps).expand_as(input)
     return input.div(length, out=out) if out is not None else input / length
 
+
+def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
+    """x / (k + α · mean of x² over `size` neighbouring channels)^β (Krizhevsky et al. 2012); beyond the border x is 0."""
+    if input.dim() < 3:
+        raise ValueError(f"Expected 3D or higher dimensionality {' ' * 24}input (got {input.dim()} dimensions)")
+    if input.numel() == 0:
+        return input
+    borders = (0, 0) * (input.dim() - 2) + (size // 2, (size - 1) // 2)
+    nearby = pad(input * input, borders).unfold(1, size, 1).mean(-1)
+    return input / (nearby * alpha + k) ** beta

@@ -354,7 +354,7 @@ def _power(a: Any, n: Any) -> Any:
 
 def _power_slope(xp: Any, g: Any, self: Any, exponent: Any) -> Any:
     if exponent == 2:
-        return g * (2 * self)
+        return g * (self + self)
     if exponent == 0:
         return xp.zeros_like(g)
     return g * (exponent * self ** (exponent - 1))
@@ -393,6 +393,7 @@ power_number = binary(
     _power,
     {"self": _power_slope},
     args=("self", "exponent"),
+    asis=True,
     numbers=_power_whole,
     check=_check_power,
     node="PowBackward0",
@@ -408,6 +409,7 @@ power = binary(
         "exponent": _exponent_slope,
     },
     args=("self", "exponent"),
+    asis=True,
     numbers=_power_whole,
     check=_check_power,
     node="PowBackward1",

@@ -72,7 +72,9 @@ def unfolded(x: ndarray, kernel: Sizes, stride: Sizes, padding: Sizes, dilation:
     return made.reshape((*x.shape[:2], count, math.prod(out)))
 
 
-def folded(columns: ndarray, size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> ndarray:
+def folded(
+    columns: ndarray, size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes
+) -> ndarray:
     """The adjoint of `unfolded`: windows summed where they overlap, into (N, C, *size)."""
     out = windows_out(size, kernel, stride, padding, dilation)
     lead = columns.shape[:2]
@@ -82,7 +84,9 @@ def folded(columns: ndarray, size: Sizes, kernel: Sizes, stride: Sizes, padding:
     made = np.zeros((*lead, *[n + 2 * p for n, p in zip(size, padding, strict=True)]), columns.dtype)
     for k, seen in taps(kernel, stride, dilation, out):
         made[seen] += columns[:, :, k]
-    return made[(..., *[slice(p, p + n) for n, p in zip(size, padding, strict=True)])] if any(padding) else made
+    return (
+        made[(..., *[slice(p, p + n) for n, p in zip(size, padding, strict=True)])] if any(padding) else made
+    )
 
 
 # ---- the three operations ------------------------------------------------------------------------------------------------
@@ -91,36 +95,88 @@ def _grouped(x: ndarray, groups: int) -> ndarray:
     return x.reshape((x.shape[0], groups, -1 if x.size else math.prod(x.shape[1:-1]) // groups, x.shape[-1]))
 
 
-def _convolve(input: ndarray, weight: ndarray, bias: Any, *, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int) -> Any:
+def _alone(weight_shape: Sizes, groups: int) -> bool:
+    """Whether every channel is convolved by itself ("depthwise"): then products of numbers beat products of matrices."""
+    return weight_shape[1] == 1 and weight_shape[0] == groups > 1
+
+
+def _per_channel(weight: ndarray) -> ndarray:
+    """Depthwise kernels as (places in the kernel, C, 1, …), which broadcast over images."""
+    return weight.reshape((weight.shape[0], -1)).T.reshape((-1, weight.shape[0]) + (1,) * (weight.ndim - 2))
+
+
+def _convolve(
+    input: ndarray, weight: ndarray, bias: Any, *, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+) -> Any:
     kernel = weight.shape[2:]
     out = windows_out(input.shape[2:], kernel, stride, padding, dilation)
-    columns = _grouped(unfolded(input, kernel, stride, padding, dilation), groups)
-    matrix = weight.reshape((groups, weight.shape[0] // groups, columns.shape[2]))
-    made = np.matmul(matrix, columns).reshape((input.shape[0], weight.shape[0], *out))
+    if _alone(weight.shape, groups):
+        x, factors = padded(input, padding), _per_channel(weight)
+        made = np.zeros((*input.shape[:2], *out), input.dtype)
+        part = np.empty_like(made)
+        for k, seen in taps(kernel, stride, dilation, out):
+            made += np.multiply(x[seen], factors[k], out=part)
+    else:
+        columns = _grouped(unfolded(input, kernel, stride, padding, dilation), groups)
+        matrix = weight.reshape((groups, weight.shape[0] // groups, columns.shape[2]))
+        made = np.matmul(matrix, columns).reshape((input.shape[0], weight.shape[0], *out))
     if bias is not None:
         made += bias.reshape((-1,) + (1,) * len(kernel))
     return made
 
 
 def _spread(
-    input: ndarray, weight: ndarray, bias: Any, *, size: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+    input: ndarray,
+    weight: ndarray,
+    bias: Any,
+    *,
+    size: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
 ) -> Any:
     """The adjoint of `_convolve` in its input, which had the spatial sizes `size`."""
     kernel = weight.shape[2:]
-    matrix = weight.reshape((groups, weight.shape[0] // groups, weight.shape[1] * math.prod(kernel)))
-    values = _grouped(input.reshape((*input.shape[:2], math.prod(input.shape[2:]))), groups)
-    columns = np.matmul(matrix.transpose(0, 2, 1), values)
-    columns = columns.reshape((input.shape[0], groups * weight.shape[1], math.prod(kernel), values.shape[-1]))
-    made = folded(columns, size, kernel, stride, padding, dilation)
+    if _alone(weight.shape, groups):
+        factors = _per_channel(weight)
+        made = np.zeros(
+            (*input.shape[:2], *[n + 2 * p for n, p in zip(size, padding, strict=True)]), input.dtype
+        )
+        part = np.empty_like(input)
+        for k, seen in taps(kernel, stride, dilation, input.shape[2:]):
+            made[seen] += np.multiply(input, factors[k], out=part)
+        made = made[(..., *[slice(p, p + n) for n, p in zip(size, padding, strict=True)])]
+    else:
+        matrix = weight.reshape((groups, weight.shape[0] // groups, weight.shape[1] * math.prod(kernel)))
+        values = _grouped(input.reshape((*input.shape[:2], math.prod(input.shape[2:]))), groups)
+        columns = np.matmul(matrix.transpose(0, 2, 1), values)
+        columns = columns.reshape(
+            (input.shape[0], groups * weight.shape[1], math.prod(kernel), values.shape[-1])
+        )
+        made = folded(columns, size, kernel, stride, padding, dilation)
     if bias is not None:
         made += bias.reshape((-1,) + (1,) * len(kernel))
     return made
 
 
 def _correlate(
-    input: ndarray, grad: ndarray, *, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+    input: ndarray,
+    grad: ndarray,
+    *,
+    kernel: Sizes,
+    stride: Sizes,
+    padding: Sizes,
+    dilation: Sizes,
+    groups: int,
 ) -> Any:
     """The adjoint of `_convolve` in its weight, whose spatial sizes are `kernel`."""
+    if _alone((grad.shape[1], input.shape[1] // groups), groups):
+        x, axes = padded(input, padding), (0, *range(2, grad.ndim))
+        part = np.empty_like(grad)
+        places = taps(kernel, stride, dilation, grad.shape[2:])
+        sums = [np.add.reduce(np.multiply(x[seen], grad, out=part), axes) for _, seen in places]
+        return np.stack(sums, -1).reshape((groups, 1, *kernel))
     columns = _grouped(unfolded(input, kernel, stride, padding, dilation), groups).swapaxes(-1, -2)
     values = _grouped(grad.reshape((*grad.shape[:2], math.prod(grad.shape[2:]))), groups)
     shape = (grad.shape[1], input.shape[1] // groups, *kernel)
@@ -141,10 +197,25 @@ _convolution = Primitive(
     widely(_convolve),
     {
         "input": lambda xp, g, input_shape, weight, stride, padding, dilation, groups: xp.call(
-            _transposed, g, weight, None, size=input_shape[2:], stride=stride, padding=padding, dilation=dilation, groups=groups
+            _transposed,
+            g,
+            weight,
+            None,
+            size=input_shape[2:],
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
         ),
         "weight": lambda xp, g, input, weight_shape, stride, padding, dilation, groups: xp.call(
-            _weight, input, g, kernel=weight_shape[2:], stride=stride, padding=padding, dilation=dilation, groups=groups
+            _weight,
+            input,
+            g,
+            kernel=weight_shape[2:],
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
         ),
         "bias": lambda xp, g: _bias_back(xp, g),
     },
@@ -160,7 +231,14 @@ _transposed = Primitive(
             _convolution, g, weight, None, stride=stride, padding=padding, dilation=dilation, groups=groups
         ),
         "weight": lambda xp, g, input, weight_shape, stride, padding, dilation, groups: xp.call(
-            _weight, g, input, kernel=weight_shape[2:], stride=stride, padding=padding, dilation=dilation, groups=groups
+            _weight,
+            g,
+            input,
+            kernel=weight_shape[2:],
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
         ),
         "bias": lambda xp, g: _bias_back(xp, g),
     },
@@ -174,7 +252,15 @@ _weight = Primitive(
     widely(_correlate),
     {
         "input": lambda xp, g, input_shape, grad, stride, padding, dilation, groups: xp.call(
-            _transposed, grad, g, None, size=input_shape[2:], stride=stride, padding=padding, dilation=dilation, groups=groups
+            _transposed,
+            grad,
+            g,
+            None,
+            size=input_shape[2:],
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
         ),
         "grad": lambda xp, g, input, stride, padding, dilation, groups: xp.call(
             _convolution, input, g, None, stride=stride, padding=padding, dilation=dilation, groups=groups
@@ -222,7 +308,9 @@ def _check_shapes(x: Sizes, w: Sizes, bias: Any, groups: int, transposed: bool) 
     """RuntimeError where channels do not fit."""
     note = "transposed=1" if transposed else f"groups={groups}"
     if not w[0]:
-        raise RuntimeError(f"Given groups={groups}, expected weight to be at least 1 at dimension 0, but got weight of size {list(w)} instead")
+        raise RuntimeError(
+            f"Given groups={groups}, expected weight to be at least 1 at dimension 0, but got weight of size {list(w)} instead"
+        )
     if w[0] % groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
@@ -284,7 +372,10 @@ def _same(input: Any, weight: Any, stride: Any, dilation: Any, rank: int) -> tup
     """The input and the padding of `padding="same"`: an odd total puts the extra zero at the end."""
     if any(s != 1 for s in _numbers(stride, rank, "stride")):
         raise RuntimeError("padding='same' is not supported for strided convolutions")
-    totals = [d * (k - 1) for k, d in zip(weight._array.shape[2:], _numbers(dilation, rank, "dilation"), strict=True)]
+    totals = [
+        d * (k - 1)
+        for k, d in zip(weight._array.shape[2:], _numbers(dilation, rank, "dilation"), strict=True)
+    ]
     if any(total % 2 for total in totals):
         input = constant_pad(input, [n for total in reversed(totals) for n in (0, total % 2)], 0)
     return input, tuple([total // 2 for total in totals])
@@ -294,14 +385,26 @@ def _conv(rank: int) -> Callable[..., Any]:
     name = f"conv{rank}d"
 
     def conv(
-        input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+        input: Any,
+        weight: Any,
+        bias: Any = None,
+        stride: Any = 1,
+        padding: Any = 0,
+        dilation: Any = 1,
+        groups: int = 1,
     ) -> Any:
         x, batched = _batched(name, rank, input, weight, bias)
         if isinstance(padding, str):
             if padding not in ("same", "valid"):
                 raise RuntimeError(f"Invalid padding string: '{padding}'")
             x, padding = (x, 0) if padding == "valid" else _same(x, weight, stride, dilation, rank)
-        settled = _settle(rank, weight, stride=_spelled(stride, rank), padding=_spelled(padding, rank), dilation=_spelled(dilation, rank))
+        settled = _settle(
+            rank,
+            weight,
+            stride=_spelled(stride, rank),
+            padding=_spelled(padding, rank),
+            dilation=_spelled(dilation, rank),
+        )
         if groups <= 0:
             raise RuntimeError("non-positive groups is not supported")
         _check_types(x, weight, bias)
@@ -369,13 +472,27 @@ def _check_output_padding(rank: int, extra: Sizes, settled: dict[str, Sizes]) ->
         axes = ("depth", "height", "width")[-rank:] if rank > 1 else ("height", "width")
         values = {"output_padding": extra, "stride": settled["stride"], "dilation": settled["dilation"]}
         if rank == 1:
-            values = {"output_padding": (0, *extra), "stride": (1, *values["stride"]), "dilation": (1, *values["dilation"])}
-        parts = [f"{name}_{axis}: {n}" for name, numbers in values.items() for axis, n in zip(axes, numbers, strict=True)]
-        raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got {' '.join(parts)}")
+            values = {
+                "output_padding": (0, *extra),
+                "stride": (1, *values["stride"]),
+                "dilation": (1, *values["dilation"]),
+            }
+        parts = [
+            f"{name}_{axis}: {n}"
+            for name, numbers in values.items()
+            for axis, n in zip(axes, numbers, strict=True)
+        ]
+        raise RuntimeError(
+            f"output padding must be smaller than either stride or dilation, but got {' '.join(parts)}"
+        )
 
 
 conv1d, conv2d, conv3d = _conv(1), _conv(2), _conv(3)
-conv_transpose1d, conv_transpose2d, conv_transpose3d = _conv_transpose(1), _conv_transpose(2), _conv_transpose(3)
+conv_transpose1d, conv_transpose2d, conv_transpose3d = (
+    _conv_transpose(1),
+    _conv_transpose(2),
+    _conv_transpose(3),
+)
 
 
 def conv_tbc(input: Any, weight: Any, bias: Any, pad: int = 0) -> Any:

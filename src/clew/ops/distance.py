@@ -136,9 +136,9 @@ def norm(
             value = _norm_forward(np.asarray(a), ord=p, dim=None, keepdim=False)
             return single(_vector_norm, input, value, (a, value, p, None, False), "both")
     if isinstance(p, str):
-        from clew.ops import linalg
+        from clew.ops.measure import matrix_norm
 
-        return linalg.matrix_norm(input, p, (-2, -1) if dim is None else dim, keepdim, dtype=dtype, out=out)
+        return matrix_norm(input, p, (-2, -1) if dim is None else dim, keepdim, dtype=dtype, out=out)
     return vector_norm(input, p, dim, keepdim, dtype=dtype, out=out)
 
 

@@ -26,9 +26,7 @@ from clew.ops.reduce import sum as total
 __all__ = ["bilinear", "chain_matmul", "einsum", "kron", "matrix_power", "tensordot", "trace"]
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-NO_OPERANDS = (
-    "einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list"
-)
+NO_OPERANDS = "einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list"
 
 
 # ---- einsum: reading the equation --------------------------------------------------------------------------------------
@@ -39,7 +37,9 @@ def _from_lists(args: Sequence[Any]) -> tuple[str, list[Any]]:
         found = ""
         for n in numbers:
             if n is not Ellipsis and not 0 <= n < 52:
-                raise ValueError("einsum(): subscript in subscript list is not within the valid range [0, 52)")
+                raise ValueError(
+                    "einsum(): subscript in subscript list is not within the valid range [0, 52)"
+                )
             found += "..." if n is Ellipsis else LETTERS[n]
         return found
 
@@ -59,9 +59,13 @@ def _read(equation: str, count: int) -> tuple[list[list[str]], list[str] | None]
         if letter == ".":
             which = len(operands) - 1
             if "." in operands[-1]:
-                raise RuntimeError(f"einsum(): found '.' for operand {which} for which an ellipsis was already found")
+                raise RuntimeError(
+                    f"einsum(): found '.' for operand {which} for which an ellipsis was already found"
+                )
             if left[position : position + 3] != "...":
-                raise RuntimeError(f"einsum(): found '.' for operand {which} that is not part of any ellipsis")
+                raise RuntimeError(
+                    f"einsum(): found '.' for operand {which} that is not part of any ellipsis"
+                )
             operands[-1].append(".")
             position += 2
         elif letter == ",":
@@ -92,7 +96,9 @@ def _read_result(right: str, start: int, operands: list[list[str]]) -> list[str]
         elif letter != " ":
             _check_letter(letter, start + position)
             if letter in found:
-                raise RuntimeError(f"einsum(): output subscript {letter} appears more than once in the output")
+                raise RuntimeError(
+                    f"einsum(): output subscript {letter} appears more than once in the output"
+                )
             if not any(letter in labels for labels in operands):
                 raise RuntimeError(
                     f"einsum(): output subscript {letter} does not appear in the equation for any input operand"
@@ -117,7 +123,11 @@ def _spell_out(operands: list[list[str]], result: list[str] | None, tensors: lis
         named = len(labels) - ("." in labels)
         if rank < named or (rank > named and "." not in labels):
             suffix = " and no ellipsis was given" if "." not in labels else ""
-            word = "does not match the number of dimensions" if "." not in labels else "is more than the number of dimensions"
+            word = (
+                "does not match the number of dimensions"
+                if "." not in labels
+                else "is more than the number of dimensions"
+            )
             raise RuntimeError(
                 f"einsum(): the number of subscripts in the equation ({named}) {word} ({rank}) for operand {number}{suffix}"
             )
@@ -186,8 +196,12 @@ def _contract(a: Any, b: Any, summed: list[int]) -> Any:
     def size(shape: Sequence[int], dims: list[int]) -> int:
         return math.prod([shape[d] for d in dims])
 
-    x = shapes.reshape(shapes.permute(a, (*both, *left, *summed, *right)), size(sa, both), size(sa, left), size(sa, summed))
-    y = shapes.reshape(shapes.permute(b, (*both, *summed, *right, *left)), size(sb, both), size(sb, summed), size(sb, right))
+    x = shapes.reshape(
+        shapes.permute(a, (*both, *left, *summed, *right)), size(sa, both), size(sa, left), size(sa, summed)
+    )
+    y = shapes.reshape(
+        shapes.permute(b, (*both, *summed, *right, *left)), size(sb, both), size(sb, summed), size(sb, right)
+    )
     order = [*both, *left, *summed, *right]
     kept = [1 if d in summed else max(sa[d], sb[d]) if sa[d] and sb[d] else 0 for d in order]
     product = shapes.view(_bmm(x, y), *kept)
@@ -217,7 +231,10 @@ def einsum(*args: Any) -> Any:
     result = _spell_out(operands, named, tensors)
     order = result + sorted({label for labels in operands for label in labels} - set(result))
     sizes: dict[str, int] = {}
-    aligned = [_aligned(t, labels, order, i, sizes) for i, (t, labels) in enumerate(zip(tensors, operands, strict=True))]
+    aligned = [
+        _aligned(t, labels, order, i, sizes)
+        for i, (t, labels) in enumerate(zip(tensors, operands, strict=True))
+    ]
     return _contracted(aligned, len(result), len(order))
 
 
@@ -326,9 +343,13 @@ def _check_bilinear(s1: Any, s2: Any, weight: Any, bias: Any) -> None:
             raise RuntimeError(f"bilinear(): input batch dimensions do not match at dim {d}: got {n} and {m}")
     for number, (n, m) in enumerate(((s1[-1], weight[1]), (s2[-1], weight[2]))):
         if n != m:
-            raise RuntimeError(f"bilinear(): input{number + 1} size does not match weight size: got {n} but expected {m}")
+            raise RuntimeError(
+                f"bilinear(): input{number + 1} size does not match weight size: got {n} but expected {m}"
+            )
     if bias is not None and bias[0] != weight[0]:
-        raise RuntimeError(f"bilinear(): bias size does not match weight size: got {bias[0]} but expected {weight[0]}")
+        raise RuntimeError(
+            f"bilinear(): bias size does not match weight size: got {bias[0]} but expected {weight[0]}"
+        )
 
 
 # ---- products of several matrices ------------------------------------------------------------------------------------------
@@ -385,7 +406,9 @@ def _cheapest(sizes: list[int]) -> dict[tuple[int, int], int]:
     for length in range(1, count):
         for i in range(count - length):
             j = i + length
-            costs = [cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1] for k in range(i, j)]
+            costs = [
+                cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1] for k in range(i, j)
+            ]
             cost[i, j] = min(costs)
             cut[i, j] = i + costs.index(cost[i, j])
     return cut
@@ -418,7 +441,9 @@ def _power(a: Any, n: int) -> Any:
 
         return inv(a) if n == -1 else _power(inv(a), -n)
     if n == 0:
-        return shapes.clone(a).copy_(wrap(np.broadcast_to(np.eye(a._array.shape[-1], dtype=a._array.dtype), a._array.shape)))
+        return shapes.clone(a).copy_(
+            wrap(np.broadcast_to(np.eye(a._array.shape[-1], dtype=a._array.dtype), a._array.shape))
+        )
     if n == 1:
         return shapes.clone(a)
     if n == 3:
@@ -435,7 +460,16 @@ def _power(a: Any, n: int) -> Any:
 _trace = Primitive(
     "trace",
     lambda self: np.add.reduce(np.diagonal(self), dtype=self.dtype if self.dtype.kind in "fc" else None),
-    {"self": lambda xp, g, self_shape: g * xp.constant(np.eye(*self_shape, dtype=g.dtype if isinstance(g, np.generic | np.ndarray) else g._array.dtype))},
+    {
+        "self": lambda xp, g, self_shape: (
+            g
+            * xp.constant(
+                np.eye(
+                    *self_shape, dtype=g.dtype if isinstance(g, np.generic | np.ndarray) else g._array.dtype
+                )
+            )
+        )
+    },
     jvp="linear",
     explain="the sum of a matrix's diagonal; each entry there gets the gradient",
 )

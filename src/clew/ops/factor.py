@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from clew import return_types
 from clew.core.inplace import store_out
 from clew.core.primitive import Primitive
 from clew.core.variable import wrap
 from clew.dtypes import legacy_name
-from clew.ops import arithmetic, return_types_of, shape as shapes
+from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor
 from clew.ops.linalg import matmul, turned
 
@@ -135,14 +136,14 @@ def _cofactors(self: ndarray) -> ndarray:
     u, s, v = np.linalg.svd(self)
     others = np.where(np.eye(s.shape[-1], dtype=np.bool), 1, s[..., None, :]).prod(-1)
     sign = np.linalg.det(u) * np.linalg.det(v)
-    return (sign[..., None, None] * np.conj((np.conj(u) * others[..., None, :]) @ np.conj(v))).astype(self.dtype)
+    return (sign[..., None, None] * np.conj((np.conj(u) * others[..., None, :]) @ np.conj(v))).astype(
+        self.dtype
+    )
 
 
 def _cofactors_back(xp: Any, g: Any, self: Any, out: Any) -> Any:
     inverse = turned(xp.call(_inv, self))
-    return _column(xp, xp.sum(g * inverse, (-2, -1))) * out - turned(out @ turned(g) @ inverse) if False else (
-        _column(xp, xp.sum(g * out, (-2, -1))) * inverse - out @ turned(g) @ inverse
-    )
+    return _column(xp, xp.sum(g * out, (-2, -1))) * inverse - out @ turned(g) @ inverse
 
 
 _cofactor = Primitive("cofactor", _cofactors, {"self": _cofactors_back}, args=("self",))
@@ -180,7 +181,7 @@ _slogdet = Primitive(
 def slogdet(A: Any, *, out: Any = None) -> Any:
     """(sign, logabsdet): the determinant's sign and the logarithm of its absolute value."""
     checked("linalg.slogdet", A)
-    return named("slogdet", _slogdet(A), ("sign", "logabsdet"))
+    return return_types.slogdet(_slogdet(A))
 
 
 def logdet(input: Any) -> Any:
@@ -200,10 +201,12 @@ _solve = Primitive(
     "linalg_solve_ex",
     _solve_arrays,
     {
-        "A": lambda xp, g, A, out, vector: -(
-            xp.expand_dims(xp.call(_solve, turned(A), g, vector=True), -1) * xp.expand_dims(out, -2)
-            if vector
-            else xp.call(_solve, turned(A), g, vector=False) @ turned(out)
+        "A": lambda xp, g, A, out, vector: (
+            -(
+                xp.expand_dims(xp.call(_solve, turned(A), g, vector=True), -1) * xp.expand_dims(out, -2)
+                if vector
+                else xp.call(_solve, turned(A), g, vector=False) @ turned(out)
+            )
         ),
         "B": lambda xp, g, A, vector: xp.call(_solve, turned(A), g, vector=vector),
     },
@@ -233,7 +236,9 @@ def solve(A: Any, B: Any, *, left: bool = True, out: Any = None) -> Any:
         if left:
             result = _solve(A, B, vector=vector)
         else:
-            result = shapes.transpose(_solve(shapes.transpose(A, -2, -1), shapes.transpose(B, -2, -1), vector=False), -2, -1)
+            result = shapes.transpose(
+                _solve(shapes.transpose(A, -2, -1), shapes.transpose(B, -2, -1), vector=False), -2, -1
+            )
     except np.linalg.LinAlgError:
         raise LinAlgError(
             f"torch.linalg.solve: {_failing(a, _singular)}The solver failed because the input matrix is singular."
@@ -256,7 +261,9 @@ def _triangular_mask(n: int, upper: bool, unitriangular: bool, dtype: Any) -> nd
 
 def _solve_triangular_back(xp: Any, g: Any, A: Any, out: Any, upper: bool, unitriangular: bool) -> Any:
     back = xp.call(_solve_triangular, turned(A), g, upper=not upper, unitriangular=unitriangular)
-    return -(back @ turned(out)) * xp.constant(_triangular_mask(A.shape[-1], upper, unitriangular, _real_type(A)))
+    return -(back @ turned(out)) * xp.constant(
+        _triangular_mask(A.shape[-1], upper, unitriangular, _real_type(A))
+    )
 
 
 _solve_triangular = Primitive(
@@ -289,7 +296,9 @@ def solve_triangular(
 
 # ---- factorizations --------------------------------------------------------------------------------------------------------
 def _cholesky_back(xp: Any, g: Any, L: Any) -> Any:
-    half = np.tril(np.ones((L.shape[-1],) * 2, _real_type(L)), -1) + np.eye(L.shape[-1], dtype=_real_type(L)) / 2
+    half = (
+        np.tril(np.ones((L.shape[-1],) * 2, _real_type(L)), -1) + np.eye(L.shape[-1], dtype=_real_type(L)) / 2
+    )
     product = (_adjoint(xp, L) @ g) * xp.constant(half)
     inverse = xp.call(_inv, L)
     made = _adjoint(xp, inverse) @ product @ inverse
@@ -309,7 +318,10 @@ def _cholesky_primitive(node: str) -> Primitive:
     )
 
 
-_linalg_cholesky, _plain_cholesky = _cholesky_primitive("LinalgCholeskyExBackward0"), _cholesky_primitive("CholeskyBackward0")
+_linalg_cholesky, _plain_cholesky = (
+    _cholesky_primitive("LinalgCholeskyExBackward0"),
+    _cholesky_primitive("CholeskyBackward0"),
+)
 
 
 def _cholesky(name: str, primitive: Primitive, A: Any, upper: bool, out: Any) -> Any:
@@ -364,7 +376,12 @@ def _qr_arrays(A: ndarray, *, mode: str) -> tuple[ndarray, ndarray]:
 
 
 _qr = Primitive(
-    "linalg_qr", _qr_arrays, {"A": _qr_back}, outputs=("Q", "R"), holomorphic=False, explain="A = Q·R, Qᴴ·Q = 1, R upper triangular"
+    "linalg_qr",
+    _qr_arrays,
+    {"A": _qr_back},
+    outputs=("Q", "R"),
+    holomorphic=False,
+    explain="A = Q·R, Qᴴ·Q = 1, R upper triangular",
 )
 
 
@@ -372,19 +389,25 @@ def linalg_qr(A: Any, mode: str = "reduced", *, out: Any = None) -> Any:
     """(Q, R) with A = Q·R, Q orthonormal columns, R upper triangular. mode: "reduced", "complete", "r" (R alone)."""
     checked("linalg.qr", A, square=False)
     if mode not in ("reduced", "complete", "r"):
-        raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
-    return named("linalg_qr", _qr(A, mode=mode), ("Q", "R"))
+        raise RuntimeError(
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
+        )
+    return return_types.linalg_qr(_qr(A, mode=mode))
 
 
 def qr(input: Any, some: bool = True, *, out: Any = None) -> Any:
     """`linalg.qr` under its older name."""
-    return named("qr", linalg_qr(input, "reduced" if some else "complete"), ("Q", "R"))
+    return return_types.qr(linalg_qr(input, "reduced" if some else "complete"))
 
 
 def _gaps(xp: Any, values: Any) -> Any:
     """vⱼ - vᵢ, with ones on the diagonal to divide by."""
     n = values.shape[-1]
-    return xp.expand_dims(values, -2) - xp.expand_dims(values, -1) + xp.constant(np.eye(n, dtype=_real_type(values)))
+    return (
+        xp.expand_dims(values, -2)
+        - xp.expand_dims(values, -1)
+        + xp.constant(np.eye(n, dtype=_real_type(values)))
+    )
 
 
 def _eigh_back(xp: Any, g: Any, eigenvalues: Any, eigenvectors: Any) -> Any:
@@ -408,7 +431,7 @@ _eigh = Primitive(
 def eigh(A: Any, UPLO: str = "L", *, out: Any = None) -> Any:
     """(λ, V) with A = V·diag(λ)·Vᴴ of a Hermitian matrix, λ ascending; only one triangle is read."""
     checked("linalg.eigh", A)
-    return named("linalg_eigh", _eigh(A, UPLO=UPLO), ("eigenvalues", "eigenvectors"))
+    return return_types.linalg_eigh(_eigh(A, UPLO=UPLO))
 
 
 def eigvalsh(A: Any, UPLO: str = "L", *, out: Any = None) -> Any:
@@ -423,7 +446,7 @@ def _eig_arrays(A: ndarray) -> tuple[ndarray, ndarray]:
 
 
 def _eig_back(xp: Any, g: Any, eigenvalues: Any, eigenvectors: Any) -> Any:
-    gl, gv = g
+    gl, gv = [xp.astype(x, getattr(eigenvectors, "_array", eigenvectors).dtype) for x in g]
     adjoint = _adjoint(xp, eigenvectors)
     product = adjoint @ gv
     inner = product - (adjoint @ eigenvectors) * xp.expand_dims(_real_diagonal(xp, product), -2)
@@ -445,7 +468,7 @@ _eig = Primitive(
 def eig(A: Any, *, out: Any = None) -> Any:
     """(λ, V), complex, with A = V·diag(λ)·V⁻¹ and columns of norm 1."""
     checked("linalg.eig", A)
-    return named("linalg_eig", _eig(A), ("eigenvalues", "eigenvectors"))
+    return return_types.linalg_eig(_eig(A))
 
 
 def eigvals(A: Any, *, out: Any = None) -> Any:
@@ -485,13 +508,13 @@ _svd = Primitive(
 def linalg_svd(A: Any, full_matrices: bool = True, *, driver: str | None = None, out: Any = None) -> Any:
     """(U, S, Vᴴ) with A = U·diag(S)·Vᴴ, orthonormal columns, S ≥ 0 descending."""
     checked("linalg.svd", A, square=False)
-    return named("linalg_svd", _svd(A, full_matrices=full_matrices), ("U", "S", "Vh"))
+    return return_types.linalg_svd(_svd(A, full_matrices=full_matrices))
 
 
 def svd(input: Any, some: bool = True, compute_uv: bool = True, *, out: Any = None) -> Any:
     """(U, S, V), the older form of `linalg.svd`: V, not its adjoint."""
     u, s, vh = linalg_svd(input, not some)
-    return named("svd", (u, s, shapes.adjoint(vh)), ("U", "S", "V"))
+    return return_types.svd((u, s, shapes.adjoint(vh)))
 
 
 def svdvals(A: Any, *, driver: str | None = None, out: Any = None) -> Any:
@@ -502,16 +525,8 @@ def svdvals(A: Any, *, driver: str | None = None, out: Any = None) -> Any:
 # ---- pseudo-inverse, least squares, exponential ------------------------------------------------------------------------------
 def _pinv_back(xp: Any, g: Any, self: Any, out: Any) -> Any:
     Ph, gh = _adjoint(xp, out), _adjoint(xp, g)
-    made = -(Ph @ g @ Ph)
-    rest = gh @ out
-    made = made + (rest - self @ (out @ rest)) @ Ph
-    rest = Ph @ (out @ gh) if False else Ph @ out @ gh
-    return made + rest - rest @ out @ self if False else made + _second(xp, self, out, Ph, gh)
-
-
-def _second(xp: Any, A: Any, P: Any, Ph: Any, gh: Any) -> Any:
-    part = Ph @ P @ gh
-    return part - part @ P @ A
+    left, right = gh @ out, Ph @ out @ gh
+    return (left - self @ (out @ left)) @ Ph + right - right @ out @ self - Ph @ g @ Ph
 
 
 _pinv = Primitive(
@@ -553,7 +568,7 @@ def lstsq(A: Any, B: Any, rcond: float | None = None, *, driver: str | None = No
     rank = wrap(np.asarray(np.linalg.matrix_rank(a), np.int64))
     if a.shape[-2] > a.shape[-1] and int(np.min(rank._array, initial=a.shape[-1])) == a.shape[-1]:
         residuals = (matmul(A, solution) - B).abs().square().sum(-2)
-    return named("linalg_lstsq", (solution, residuals, rank, empty), ("solution", "residuals", "rank", "singular_values"))
+    return return_types.linalg_lstsq((solution, residuals, rank, empty))
 
 
 def _expm_array(self: ndarray) -> ndarray:
@@ -571,7 +586,9 @@ def _expm_back(xp: Any, g: Any, self: Any) -> Any:
     return xp.call(_expm, xp.concatenate([top, bottom], -2))[..., :n, n:]
 
 
-_expm = Primitive("linalg_matrix_exp", _expm_array, {"self": _expm_back}, args=("self",), explain="exp A = ∑ Aᵏ/k!")
+_expm = Primitive(
+    "linalg_matrix_exp", _expm_array, {"self": _expm_back}, args=("self",), explain="exp A = ∑ Aᵏ/k!"
+)
 
 
 def matrix_exp(A: Any) -> Any:

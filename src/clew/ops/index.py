@@ -17,6 +17,7 @@ from clew.core.variable import Variable, wrap
 from clew.dtypes import legacy_name
 from clew.ops._arguments import check_tensor, wrap_dim
 from clew.ops._builders import broadcast_error, convert
+from clew.ops._views import embed
 from clew.ops.getitem import add_rows, as_number
 from clew.ops.shape import flatten
 
@@ -110,8 +111,6 @@ def _gather_padded(xp: Any, g: Any, index: Any, dim: int, shape: tuple[int, ...]
     picked = xp.call(_gather, g, index, dim=dim)
     if picked.shape == tuple(shape):
         return picked
-    from clew.ops._views import embed
-
     if len(shape) != len(index.shape):
         return picked.reshape(shape)
     return xp.call(embed, picked, shape=tuple(shape), view=_corner_of, params={"size": tuple(index.shape)})
@@ -120,7 +119,7 @@ def _gather_padded(xp: Any, g: Any, index: Any, dim: int, shape: tuple[int, ...]
 _corner_of = Primitive(
     "corner",
     lambda self, *, size: self[tuple([slice(n) for n in size])],
-    {"self": lambda xp, g, self_shape, size: None},
+    {"self": lambda xp, g, self_shape, size: xp.call(embed, g, shape=self_shape, view=_corner_of, params={"size": size})},
 )
 
 
@@ -221,8 +220,6 @@ def _scatter_reduce_back(
     if not include_self:
         of_self = xp.call(_scatter_value, of_self, index, dim=dim, value=0)
     if src_shape != tuple(index.shape):
-        from clew.ops._views import embed
-
         of_src = xp.call(embed, of_src, shape=src_shape, view=_corner_of, params={"size": tuple(index.shape)})
     return [of_self, None, of_src]
 

@@ -28,7 +28,7 @@ from clew.ops._arguments import check_tensor
 from clew.ops._builders import broadcast_error, observe
 
 __all__ = [
-    "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "dot", "ger", "inner", "matmul", "mm", "mv", "outer", "vdot",
+    "bmm", "dot", "ger", "inner", "matmul", "mm", "mv", "outer", "vdot",
 ]  # fmt: skip
 
 _new = object.__new__
@@ -265,7 +265,9 @@ def _recorded(primitive: Primitive, value: Any, inputs: tuple[Any, ...], arrays:
     result._edge = (made, 0)
     if len(edges) == 2:
         made.saved = (None if edges[0] is None else (arrays[1],), None if edges[1] is None else (arrays[0],))
-        made.versions = (() if edges[0] is None else (watch(inputs[1]),)) + (() if edges[1] is None else (watch(inputs[0]),))
+        made.versions = (() if edges[0] is None else (watch(inputs[1]),)) + (
+            () if edges[1] is None else (watch(inputs[0]),)
+        )
     else:
         bias, x, weight = arrays
         made.saved = (
@@ -273,7 +275,9 @@ def _recorded(primitive: Primitive, value: Any, inputs: tuple[Any, ...], arrays:
             None if edges[1] is None else (x.shape, weight),
             None if edges[2] is None else (x,),
         )
-        made.versions = (() if edges[2] is None else (watch(inputs[1]),)) + (() if edges[1] is None else (watch(inputs[2]),))
+        made.versions = (() if edges[2] is None else (watch(inputs[1]),)) + (
+            () if edges[1] is None else (watch(inputs[2]),)
+        )
     if altered:
         note_modes(made)
     if observers:
@@ -293,7 +297,9 @@ def _cannot(a: tuple[int, ...], b: tuple[int, ...]) -> RuntimeError:
 def _check_mm(a: ndarray, b: ndarray) -> None:
     """RuntimeError unless two matrices can be multiplied."""
     if a.dtype != b.dtype:
-        raise RuntimeError(f"expected m1 and m2 to have the same dtype, but got: {_c_name(a)} != {_c_name(b)}")
+        raise RuntimeError(
+            f"expected m1 and m2 to have the same dtype, but got: {_c_name(a)} != {_c_name(b)}"
+        )
     if a.shape[1] != b.shape[0]:
         raise _cannot(a.shape, b.shape)
     if a.dtype.kind == "b":
@@ -303,7 +309,9 @@ def _check_mm(a: ndarray, b: ndarray) -> None:
 def _check_mv(a: ndarray, v: ndarray) -> None:
     """RuntimeError unless a matrix and a vector can be multiplied."""
     if a.shape[1] != v.shape[0]:
-        raise RuntimeError(f"size mismatch, got input ({a.shape[0]}), mat ({a.shape[0]}x{a.shape[1]}), vec ({v.shape[0]})")
+        raise RuntimeError(
+            f"size mismatch, got input ({a.shape[0]}), mat ({a.shape[0]}x{a.shape[1]}), vec ({v.shape[0]})"
+        )
     if a.dtype != v.dtype:
         raise RuntimeError(
             "addmv input tensors must have the same dtype, but got "
@@ -539,7 +547,9 @@ _LINEAR_BIAS, _LINEAR_PLAIN = _linear[True, True], _linear[False, True]
 def _linear_general(input: Any, weight: Any, bias: Any, x: ndarray, w: ndarray, b: Any) -> Any:
     """`linear` of other types and ranks, and its errors."""
     if not x.ndim or not w.ndim:
-        raise RuntimeError(f"both arguments to linear need to be at least 1D, but they are {x.ndim}D and {w.ndim}D")
+        raise RuntimeError(
+            f"both arguments to linear need to be at least 1D, but they are {x.ndim}D and {w.ndim}D"
+        )
     if w.ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {w.ndim}D")
     rows = _rows(x).shape
@@ -592,143 +602,3 @@ def _check_expands(self: ndarray, size: tuple[int, ...]) -> None:
                 f"The expanded size of the tensor ({size[i]}) must match the existing size ({have[i]}) at non-singleton "
                 f"dimension {len(size) + i}.  Target sizes: {list(size)}.  Tensor sizes: {list(have)}"
             )
-
-
-def _scale(xp: Any, value: Any, factor: Any) -> Any:
-    return value if factor.__class__ is int and factor == 1 else value * factor
-
-
-def _sum_array(product: Callable[[Any, Any], Any]) -> Callable[..., Any]:
-    """beta·self + alpha·product(a, b); with beta = 0 whatever stands in `self`, even NaN, counts nothing."""
-
-    @widely
-    def forward(self: Any, first: Any, second: Any, *, beta: Any, alpha: Any) -> Any:
-        made = product(first, second)
-        if alpha.__class__ is not int or alpha != 1:
-            made = made * alpha
-        if beta.__class__ is int and beta == 1:
-            return made + self
-        return made if beta == 0 else made + self * beta
-
-    return forward
-
-
-def _sum(name: str, product: Any, names: tuple[str, str], first: Any, second: Any) -> Primitive:
-    return Primitive(
-        name,
-        _sum_array(product),
-        {
-            "self": lambda xp, g, beta: _scale(xp, g, beta),
-            names[0]: first,
-            names[1]: second,
-        },
-        args=("self", *names),
-        params=("beta", "alpha"),
-        explain="β·self + α·product",
-    )
-
-
-_addmm = _sum(
-    "addmm", np.dot, ("mat1", "mat2"),
-    lambda xp, g, mat2, alpha: _scale(xp, _times(xp, g, mat2.T), alpha),
-    lambda xp, g, mat1, alpha: _scale(xp, _times(xp, mat1.T, g), alpha),
-)  # fmt: skip
-_addmv = _sum(
-    "addmv", np.dot, ("mat", "vec"),
-    lambda xp, g, vec, alpha: _scale(xp, xp.expand_dims(g, 1) * vec, alpha),
-    lambda xp, g, mat, alpha: _scale(xp, xp.call(_mv, mat.T, g), alpha),
-)  # fmt: skip
-_addr = _sum(
-    "addr", np.multiply.outer, ("vec1", "vec2"),
-    lambda xp, g, vec2, alpha: _scale(xp, xp.call(_mv, g, vec2), alpha),
-    lambda xp, g, vec1, alpha: _scale(xp, xp.call(_mv, g.T, vec1), alpha),
-)  # fmt: skip
-_baddbmm = _sum(
-    "baddbmm", np.matmul, ("batch1", "batch2"),
-    lambda xp, g, batch2, alpha: _scale(xp, _batch_times(xp, g, turned(batch2)), alpha),
-    lambda xp, g, batch1, alpha: _scale(xp, _batch_times(xp, turned(batch1), g), alpha),
-)  # fmt: skip
-_addbmm = _sum(
-    "addbmm", lambda a, b: np.add.reduce(np.matmul(a, b), 0, dtype=a.dtype), ("batch1", "batch2"),
-    lambda xp, g, batch2, alpha: _scale(xp, _batch_times(xp, g, turned(batch2)), alpha),
-    lambda xp, g, batch1, alpha: _scale(xp, _batch_times(xp, turned(batch1), g), alpha),
-)  # fmt: skip
-
-
-def _run_sum(primitive: Primitive, operands: tuple[Any, Any, Any], beta: Any, alpha: Any, out: Any) -> Any:
-    if operands[1]._array.dtype.kind in "iu":
-        beta, alpha = int(beta), int(alpha)
-    result = primitive(*operands, beta=beta, alpha=alpha)
-    return result if out is None else store_out(out, result)
-
-
-def _three(name: str, tensors: tuple[Any, Any, Any], names: tuple[str, str]) -> tuple[Any, Any, Any]:
-    for position, (tensor, label) in enumerate(zip(tensors, ("input", *names), strict=True)):
-        check_tensor(tensor, name, label, position + 1)
-    return tuple(t._array for t in tensors)  # type: ignore[return-value]
-
-
-def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
-    """β·input + α·(A·B), `input` broadcast to the product (n × p)."""
-    _check_addmm(*_three("addmm", (input, mat1, mat2), ("mat1", "mat2")))
-    return _run_sum(_addmm, (input, mat1, mat2), beta, alpha, out)
-
-
-def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
-    """β·input + α·(A·x), `input` broadcast to the product (n)."""
-    self, a, v = _three("addmv", (input, mat, vec), ("mat", "vec"))
-    if a.ndim != 2 or v.ndim != 1 or self.ndim > 1:
-        raise RuntimeError(f"vector + matrix @ vector expected, got {self.ndim}, {a.ndim}, {v.ndim}")
-    if a.shape[1] != v.shape[0] or (self.size != 1 and self.shape[0] != a.shape[0]):
-        count = self.shape[0] if self.ndim else 1
-        raise RuntimeError(f"size mismatch, got input ({count}), mat ({a.shape[0]}x{a.shape[1]}), vec ({v.shape[0]})")
-    if not self.dtype == a.dtype == v.dtype:
-        kinds = [legacy_name(t.dtype) for t in (self, a, v)]
-        raise RuntimeError("addmv input tensors must have the same dtype, but got {}, {}, and {}".format(*kinds))
-    return _run_sum(_addmv, (input, mat, vec), beta, alpha, out)
-
-
-def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
-    """β·input + α·(a ⊗ b), `input` broadcast to the outer product (n × m)."""
-    self, a, b = _three("addr", (input, vec1, vec2), ("vec1", "vec2"))
-    for array, name in ((a, "vec1"), (b, "vec2")):
-        if array.ndim != 1:
-            raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {array.ndim}-D")
-    _check_expands(self, (a.size, b.size))
-    from clew.core.promotion import result_dtype
-    from clew.ops._builders import convert
-
-    want = result_dtype(input, vec1, vec2).np
-    return _run_sum(_addr, (convert(input, want), convert(vec1, want), convert(vec2, want)), beta, alpha, out)
-
-
-def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
-    """β·inputᵢ + α·(Aᵢ·Bᵢ) for every i, `input` broadcast to the products (b × n × p)."""
-    self, a, b = _three("baddbmm", (input, batch1, batch2), ("batch1", "batch2"))
-    if a.ndim == 3 and b.ndim == 3:
-        _check_expands(self, (a.shape[0], a.shape[1], b.shape[2]))
-    for batch, name in ((a, "batch1"), (b, "batch2")):
-        if batch.ndim != 3:
-            raise RuntimeError(f"{name} must be a 3D tensor")
-    if not self.dtype == a.dtype == b.dtype:
-        raise RuntimeError(
-            f"Input dtypes must be the same, got: input {_c_name(self)}, batch1: {_c_name(a)}, batch2: {_c_name(b)}"
-        )
-    _check_bmm(a.shape, b.shape, a, b)
-    return _run_sum(_baddbmm, (input, batch1, batch2), beta, alpha, out)
-
-
-def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
-    """β·input + α·∑ᵢ Aᵢ·Bᵢ, `input` broadcast to the sum of products (n × p)."""
-    self, a, b = _three("addbmm", (input, batch1, batch2), ("batch1", "batch2"))
-    for batch, name in ((a, "batch1"), (b, "batch2")):
-        if batch.ndim != 3:
-            raise RuntimeError(f"{name} must be a 3D tensor")
-    if a.shape[0] != b.shape[0]:
-        raise RuntimeError(f"batch1 and batch2 must have same number of batches, got {a.shape[0]} and {b.shape[0]}")
-    if a.shape[2] != b.shape[1]:
-        raise RuntimeError(
-            f"Incompatible matrix sizes for bmm ({a.shape[1]}x{a.shape[2]} and {b.shape[1]}x{b.shape[2]})"
-        )
-    _check_expands(self, (a.shape[1], b.shape[2]))
-    return _run_sum(_addbmm, (input, batch1, batch2), beta, alpha, out)

@@ -10,7 +10,7 @@ import numpy as np
 from clew.core.primitive import Primitive
 from clew.core.promotion import result_dtype
 from clew.core.variable import Variable, wrap
-from clew.ops._arguments import check_tensor
+from clew.ops._arguments import check_tensor, legacy
 from clew.ops._builders import broadcast_error, convert
 from clew.ops.distance import pairwise_distance
 
@@ -119,8 +119,16 @@ def mse_loss(
     """(input − target)², reduced. Warns where the shapes differ and broadcasting would hide a mistake."""
     reduction = check_reduction(reduction, size_average, reduce)
     if weight is not None:
-        return apply_reduction((input - target) ** 2 * weight, reduction)
+        return _weighted(_difference_loss(_mse, input, target, "none", 0.0), input, weight, reduction)
     return _difference_loss(_mse, input, target, reduction, 0.0)
+
+
+def _weighted(losses: Any, input: Any, weight: Any, reduction: str) -> Any:
+    """Losses times weights; the mean is the weighted one."""
+    if weight._array.shape != input._array.shape:
+        raise ValueError("Weights and input must have the same size.")
+    losses = losses * weight
+    return losses.sum() / weight.sum() if reduction == "mean" else apply_reduction(losses, reduction)
 
 
 def l1_loss(
@@ -130,7 +138,7 @@ def l1_loss(
     reduction = check_reduction(reduction, size_average, reduce)
     _pair(input, target, "l1_loss", reduction)
     values = (input - target).abs()
-    return apply_reduction(values if weight is None else values * weight, reduction)
+    return apply_reduction(values, reduction) if weight is None else _weighted(values, input, weight, reduction)
 
 
 def smooth_l1_loss(
@@ -181,6 +189,7 @@ def _nll_spread(g: Any, target: Any, weight: Any, *, reduction: str, ignore_inde
     index, weights = _picked_weights(target, weight, ignore_index)
     weights = weights.astype(g.dtype, copy=False)
     values = -weights * (g / np.add.reduce(weights, axis=None) if reduction == "mean" else g)
+    values[weights == 0] = 0  # also where the mean was 0 / 0
     spread = np.zeros(shape, dtype=g.dtype)
     np.put_along_axis(spread, index[:, None], values[:, None], axis=1)
     return spread
@@ -239,7 +248,7 @@ def _check_targets(x: np.ndarray, t: np.ndarray, weight: Any, ignore_index: int)
     if t.dtype.kind not in "iu" or t.dtype.name not in ("int64", "uint8"):
         from clew.dtypes import legacy_name
 
-        raise RuntimeError(f"expected scalar type Long but found {legacy_name(t.dtype)}")
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {legacy_name(t.dtype)}")
     if x.ndim <= 2 and t.ndim > 1:
         raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     if t.shape != batch:
@@ -247,7 +256,7 @@ def _check_targets(x: np.ndarray, t: np.ndarray, weight: Any, ignore_index: int)
             raise ValueError(
                 f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0] if t.ndim else 1})."
             )
-        raise RuntimeError(f"size mismatch (got input: {list(x.shape)} , target: {list(t.shape)})")
+        raise RuntimeError(f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(t.shape)}")
     if weight is not None and weight._array.shape != (classes,):
         raise RuntimeError(
             "weight tensor should be defined either for all or no classes"
@@ -266,13 +275,17 @@ def cross_entropy(
 ) -> Any:  # fmt: skip
     """−log softmax(input)[t]: input (N, C, …) or (C) of logits, target class indices, or probabilities in input's shape."""
     reduction = check_reduction(reduction, size_average, reduce)
-    check_tensor(input, "cross_entropy_loss", "self")
+    check_tensor(input, "cross_entropy_loss")
     check_tensor(target, "cross_entropy_loss", "target", 2)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     axis = 0 if input._array.ndim == 1 else 1
     log_probabilities = input.log_softmax(axis)
-    if input._array.shape == target._array.shape and target._array.dtype.kind == "f":
+    if input._array.shape == target._array.shape:
+        if target._array.dtype.kind not in "fV":
+            raise RuntimeError(
+                f"Expected floating point type for target with class probabilities, got {legacy(target)}"
+            )
         return _soft_cross_entropy(log_probabilities, target, weight, reduction, label_smoothing, axis)
     if label_smoothing == 0:
         return nll_loss(log_probabilities, target, weight, None, ignore_index, None, reduction)

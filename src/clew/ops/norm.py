@@ -110,7 +110,15 @@ _batch_eval = Primitive(
 # ---- the functions -------------------------------------------------------------------------------------------------------
 def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-05) -> Any:
     """(x − μ) / √(σ² + ε) · weight + bias, μ and σ² over the trailing dimensions `normalized_shape`."""
-    check_tensor(input, "layer_norm")
+    shape, axes = _trailing(input, normalized_shape, "layer_norm", weight, bias, "*, ")
+    return _in_work_type(_layer, input, (weight, bias), axes=axes, eps=eps, shape=shape)
+
+
+def _trailing(
+    input: Any, normalized_shape: Any, function: str, weight: Any, bias: Any = None, star: str = "*"
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """`normalized_shape` as a tuple, and which axes of the input it stands for; RuntimeError where they differ."""
+    check_tensor(input, function)
     shape = sizes((normalized_shape,)) if not isinstance(normalized_shape, int) else (normalized_shape,)
     if not shape:
         raise RuntimeError(
@@ -127,10 +135,9 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     if len(have) < len(shape) or have[len(have) - len(shape) :] != shape:
         inner = ", ".join(str(n) for n in shape)
         raise RuntimeError(
-            f"Given normalized_shape=[{inner}], expected input with shape [*, {inner}], but got input of size{list(have)}"
+            f"Given normalized_shape=[{inner}], expected input with shape [{star}{inner}], but got input of size{list(have)}"
         )
-    axes = tuple(range(len(have) - len(shape), len(have)))
-    return _in_work_type(_layer, input, (weight, bias), axes=axes, eps=eps, shape=shape)
+    return shape, tuple(range(len(have) - len(shape), len(have)))
 
 
 def _in_work_type(primitive: Primitive, input: Any, others: tuple[Any, ...], **params: Any) -> Any:
@@ -174,7 +181,8 @@ def batch_norm(
             _move_running(array, axes, running_mean, running_var, momentum, size)
         return result
     if running_mean is None or running_var is None:
-        raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
+        missing = "running_mean" if running_mean is None else "running_var"
+        raise RuntimeError(f"{missing} must be defined in evaluation mode")
     work = compute_dtype(from_numpy(array.dtype))
     mean = wrap(running_mean._array.reshape(shape).astype(work))
     rstd = wrap((1 / np.sqrt(running_var._array.astype(work) + work.type(eps))).reshape(shape))
@@ -277,8 +285,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
 
 def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Any:
     """x / √(mean(x²) + ε) · weight over the trailing dimensions `normalized_shape`; ε defaults to the type's."""
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else sizes((normalized_shape,))
-    dims = tuple(range(-len(shape), 0))
+    _, dims = _trailing(input, normalized_shape, "rms_norm", weight)
     if eps is None:
         eps = float(np.finfo(compute_dtype(from_numpy(input._array.dtype))).eps)
     scaled = input * (input.pow(2).mean(dims, True) + eps).rsqrt()

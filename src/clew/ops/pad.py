@@ -21,8 +21,15 @@ Pairs = tuple[tuple[int, int], ...]  # (before, after) for each dimension; negat
 def _constant_array(self: ndarray, *, pad: Pairs, value: Any) -> ndarray:
     shape = tuple([n + before + after for n, (before, after) in zip(self.shape, pad, strict=True)])
     made = np.zeros(shape, self.dtype) if value == 0 else np.full(shape, value, self.dtype)
-    inside = tuple([slice(max(before, 0), n - max(after, 0)) for n, (before, after) in zip(shape, pad, strict=True)])
-    kept = tuple([slice(max(-before, 0), n - max(-after, 0)) for n, (before, after) in zip(self.shape, pad, strict=True)])
+    inside = tuple(
+        [slice(max(before, 0), n - max(after, 0)) for n, (before, after) in zip(shape, pad, strict=True)]
+    )
+    kept = tuple(
+        [
+            slice(max(-before, 0), n - max(-after, 0))
+            for n, (before, after) in zip(self.shape, pad, strict=True)
+        ]
+    )
     made[inside] = self[kept]
     return made
 
@@ -80,7 +87,10 @@ def _border_back(grad: ndarray, *, mode: str, pad: Pairs) -> ndarray:
             made[(*lead, slice(max(-before, 0), n - max(-after, 0)))] = grad[
                 (*lead, slice(max(before, 0), max(before, 0) + n - max(-before, 0) - max(-after, 0)))
             ]
-            for position in (*range(max(before, 0)), *range(grad.shape[dim] - max(after, 0), grad.shape[dim])):
+            for position in (
+                *range(max(before, 0)),
+                *range(grad.shape[dim] - max(after, 0), grad.shape[dim]),
+            ):
                 made[(*lead, int(source[position]))] += grad[(*lead, position)]
             grad = made
     return grad
@@ -145,9 +155,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
     if mode not in ("reflect", "replicate", "circular"):
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if len(pad) not in (2, 4, 6) or len(shape) - len(pad) // 2 not in (1, 2):
-        raise NotImplementedError(
-            f"Padding size {len(pad)} is not supported for {len(shape)}D input tensor."
-        )
+        raise NotImplementedError(f"Padding size {len(pad)} is not supported for {len(shape)}D input tensor.")
     _check_border(mode, shape, pad)
     if mode == "circular" and min(pad) < 0:  # what is cut off does not come around again
         input = constant_pad(input, [min(n, 0) for n in pad])
@@ -164,14 +172,18 @@ def _shuffle_array(self: ndarray, *, factor: int) -> ndarray:
     *lead, c, h, w = self.shape
     parts = self.reshape((*lead, c // factor**2, factor, factor, h, w))
     k = len(lead) + 1
-    return parts.transpose((*range(k), k + 2, k, k + 3, k + 1)).reshape((*lead, c // factor**2, h * factor, w * factor))
+    return parts.transpose((*range(k), k + 2, k, k + 3, k + 1)).reshape(
+        (*lead, c // factor**2, h * factor, w * factor)
+    )
 
 
 def _unshuffle_array(self: ndarray, *, factor: int) -> ndarray:
     *lead, c, h, w = self.shape
     parts = self.reshape((*lead, c, h // factor, factor, w // factor, factor))
     k = len(lead) + 1
-    return parts.transpose((*range(k), k + 1, k + 3, k, k + 2)).reshape((*lead, c * factor**2, h // factor, w // factor))
+    return parts.transpose((*range(k), k + 1, k + 3, k, k + 2)).reshape(
+        (*lead, c * factor**2, h // factor, w // factor)
+    )
 
 
 _pixel_shuffle = _moved(
@@ -187,7 +199,9 @@ _pixel_unshuffle = _moved(
 def _check_image(name: str, input: Any) -> tuple[int, ...]:
     shape = check_tensor(input, name)._array.shape
     if len(shape) < 3:
-        raise RuntimeError(f"{name} expects input to have at least 3 dimensions, but got input with {len(shape)} dimension(s)")
+        raise RuntimeError(
+            f"{name} expects input to have at least 3 dimensions, but got input with {len(shape)} dimension(s)"
+        )
     return tuple(shape)
 
 

@@ -47,7 +47,9 @@ def pooled_size(n: int, k: int, s: int, p: int, d: int, ceil_mode: bool) -> int:
 def _bordered(x: ndarray, window: dict[str, Sizes], value: Any) -> ndarray:
     """`x` with the border that its windows need."""
     lead = x.ndim - len(window["kernel"])
-    numbers = zip(x.shape[lead:], *[window[n] for n in ("kernel", "stride", "padding", "dilation", "out")], strict=True)
+    numbers = zip(
+        x.shape[lead:], *[window[n] for n in ("kernel", "stride", "padding", "dilation", "out")], strict=True
+    )
     shape = tuple([max(n + 2 * p, (o - 1) * s + d * (k - 1) + 1) for n, k, s, p, d, o in numbers])
     if shape == x.shape[lead:]:
         return x
@@ -107,7 +109,10 @@ def _put(grad: ndarray, place: ndarray, *, window: dict[str, Sizes], size: Sizes
     border = _border_of(size, window)
     lead = grad.shape[: grad.ndim - len(size)]
     made = np.zeros((*lead, *border), grad.dtype)
-    apart = all(s > d * (k - 1) for k, s, d in zip(window["kernel"], window["stride"], window["dilation"], strict=True))
+    apart = all(
+        s > d * (k - 1)
+        for k, s, d in zip(window["kernel"], window["stride"], window["dilation"], strict=True)
+    )
     for k, seen in _taps(window):
         if apart:
             np.multiply(grad, place == k, out=made[seen])
@@ -163,7 +168,16 @@ def _flat_indices(place: ndarray, size: Sizes, window: dict[str, Sizes]) -> ndar
     return made
 
 
-def _window(function: str, input: Any, rank: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> dict[str, Sizes]:
+def _window(
+    function: str,
+    input: Any,
+    rank: int,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil_mode: bool,
+) -> dict[str, Sizes]:
     """The arguments of a pooling, one number for each dimension, checked."""
     kernel = _sizes(kernel_size, rank, function, "kernel_size")
     given = stride is not None and not (isinstance(stride, (tuple, list)) and not stride)
@@ -195,7 +209,9 @@ def _too_small(function: str, channels: int, size: Sizes, out: Sizes) -> None:
     if len(size) == 1:  # PyTorch pools one dimension as two
         size, out = (1, *size), (1, *out)
     have, made = "x".join(map(str, (channels, *size))), "x".join(map(str, (channels, *out)))
-    raise RuntimeError(f"Given input size: ({have}). Calculated output size: ({made}). Output size is too small")
+    raise RuntimeError(
+        f"Given input size: ({have}). Calculated output size: ({made}). Output size is too small"
+    )
 
 
 def _check_rank(function: str, input: Any, rank: int) -> None:
@@ -212,7 +228,9 @@ def _check_rank(function: str, input: Any, rank: int) -> None:
             f"arguments for {function})"
         )
     if function == "avg_pool2d" and len(shape) < 3:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-len(shape)}, {len(shape) - 1}], but got -3)")
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-len(shape)}, {len(shape) - 1}], but got -3)"
+        )
     if not good:
         raise RuntimeError(f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input")
     if rank > 1 and not math.prod(shape[-rank - 1 :]) and "max" in function:
@@ -231,7 +249,9 @@ def _max_pool(rank: int) -> Callable[..., Any]:
         _check_rank(name, input, rank)
         dtype = input._array.dtype
         if dtype.kind == "b" or (rank == 1 and dtype.kind in "iu" and not return_indices):
-            raise NotImplementedError(f"\"{name + '_impl' if rank == 1 else name}\" not implemented for '{legacy_name(dtype)}'")
+            raise NotImplementedError(
+                f"\"{name + '_impl' if rank == 1 else name}\" not implemented for '{legacy_name(dtype)}'"
+            )
         window = _window(name, input, rank, kernel_size, stride, padding, dilation, ceil_mode)
         result = _max_pools[rank](input, window=window)
         if not return_indices:
@@ -308,7 +328,9 @@ _avg_pools = {rank: _avg_pool_primitive(rank) for rank in (1, 2, 3)}
 def _divisor(size: Sizes, window: dict[str, Sizes], count_include_pad: bool) -> Any:
     """How many numbers each window holds: a number where all hold as many, else an array."""
     counts: Any = 1
-    for n, k, s, p, o in zip(size, *[window[name] for name in ("kernel", "stride", "padding", "out")], strict=True):
+    for n, k, s, p, o in zip(
+        size, *[window[name] for name in ("kernel", "stride", "padding", "out")], strict=True
+    ):
         start = np.arange(o) * s - p
         end = np.minimum(start + k, n + p)
         if not count_include_pad:
@@ -349,7 +371,9 @@ avg_pool1d, avg_pool2d, avg_pool3d = _avg_pool(1), _avg_pool(2), _avg_pool(3)
 def _lp_pool(rank: int) -> Callable[..., Any]:
     average = (avg_pool1d, avg_pool2d, avg_pool3d)[rank - 1]
 
-    def pool(input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
+    def pool(
+        input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+    ) -> Any:
         count = math.prod(_sizes(kernel_size, rank, f"lp_pool{rank}d", "kernel_size"))
         mean = average(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
         return (mean.sign() * mean.abs().relu()).mul(count).pow(1.0 / norm_type)
@@ -406,24 +430,39 @@ def _scatter_primitive(node: str) -> Primitive:
 
 
 _scatter_at = _scatter_primitive("PoolScatterBackward0")
-_unpools = {1: _scatter_primitive("SqueezeBackward1"), 2: _scatter_primitive("MaxUnpool2DBackward0"), 3: _scatter_primitive("MaxUnpool3DBackward0")}
+_unpools = {
+    1: _scatter_primitive("SqueezeBackward1"),
+    2: _scatter_primitive("MaxUnpool2DBackward0"),
+    3: _scatter_primitive("MaxUnpool3DBackward0"),
+}
 
 
 def _max_unpool(rank: int) -> Callable[..., Any]:
     name = f"max_unpool{rank}d"
 
-    def unpool(input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None) -> Any:
+    def unpool(
+        input: Any,
+        indices: Any,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        output_size: Any = None,
+    ) -> Any:
         check_tensor(input, name)
         index = check_tensor(indices, name, "indices", 2)._array
         kernel = _sizes(kernel_size, rank, name, "kernel_size")
         steps = _sizes(stride, rank, name, "stride") if stride is not None else kernel
         border = _sizes(padding, rank, name, "padding")
         shape = input._array.shape
-        size = [(n - 1) * s - 2 * p + k for n, k, s, p in zip(shape[-rank:], kernel, steps, border, strict=True)]
+        size = [
+            (n - 1) * s - 2 * p + k for n, k, s, p in zip(shape[-rank:], kernel, steps, border, strict=True)
+        ]
         if output_size is not None:
             size = list(output_size)[-rank:]
         if index.dtype != np.int64:
-            raise RuntimeError(f"elements in indices should be type int64 but got: {legacy_name(index.dtype)}")
+            raise RuntimeError(
+                f"elements in indices should be type int64 but got: {legacy_name(index.dtype)}"
+            )
         if index.shape != shape:
             raise RuntimeError(
                 f"Expected shape of indices to be same as that of the input tensor ({list(shape)}) but got indices tensor "
@@ -432,11 +471,15 @@ def _max_unpool(rank: int) -> Callable[..., Any]:
         wrong = index[(index < 0) | (index >= math.prod(size))]
         if wrong.size:
             volumes = "x".join(map(str, size if rank > 1 else (*size, 1)))
-            raise RuntimeError(f"Found an invalid max index: {wrong.flat[0]} (output volumes are of size {volumes})")
+            raise RuntimeError(
+                f"Found an invalid max index: {wrong.flat[0]} (output volumes are of size {volumes})"
+            )
         return _unpools[rank](input, indices, size=tuple(size), add=False)
 
     unpool.__name__ = unpool.__qualname__ = name
-    unpool.__doc__ = f"The values at the positions that `max_pool{rank}d(…, return_indices=True)` gave, zeros elsewhere."
+    unpool.__doc__ = (
+        f"The values at the positions that `max_pool{rank}d(…, return_indices=True)` gave, zeros elsewhere."
+    )
     return unpool
 
 
@@ -490,8 +533,12 @@ def adaptive_size(function: str, input: Any, rank: int, output_size: Any) -> Siz
         if rank == 1:
             _check_rank(function, input, rank)
         colon = ":" if "max" in function else ""
-        raise RuntimeError(f"{function}(): Expected {rank + 1}D or {rank + 2}D tensor, but got{colon} {list(shape)}")
-    given = (output_size,) * rank if isinstance(output_size, int) or output_size is None else tuple(output_size)
+        raise RuntimeError(
+            f"{function}(): Expected {rank + 1}D or {rank + 2}D tensor, but got{colon} {list(shape)}"
+        )
+    given = (
+        (output_size,) * rank if isinstance(output_size, int) or output_size is None else tuple(output_size)
+    )
     if len(given) != rank:
         raise RuntimeError(f"{function}: output_size must be {rank}")
     out = tuple([n if o is None else int(o) for o, n in zip(given, shape[-rank:], strict=True)])
@@ -570,10 +617,16 @@ def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, st
     shape = check_tensor(input, "unfold")._array.shape
     if len(shape) not in (3, 4):
         if len(shape) < 3:
-            raise IndexError(f"Dimension out of range (expected to be in range of [{-len(shape)}, {len(shape) - 1}], but got 2)")
-        raise RuntimeError(f"Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but got: {list(shape)}")
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-len(shape)}, {len(shape) - 1}], but got 2)"
+            )
+        raise RuntimeError(
+            f"Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but got: {list(shape)}"
+        )
     if input._array.dtype.kind in "iu":
-        raise NotImplementedError(f"\"im2col_out_cpu\" not implemented for '{legacy_name(input._array.dtype)}'")
+        raise NotImplementedError(
+            f"\"im2col_out_cpu\" not implemented for '{legacy_name(input._array.dtype)}'"
+        )
     window = _unfold_window(kernel_size, dilation, padding, stride)
     out = windows_out(shape[-2:], **window)
     if min(out) < 1:
@@ -585,7 +638,9 @@ def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, st
     return _im2col(input, **window)
 
 
-def fold(input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
+def fold(
+    input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Any:
     """(N, C·k, L) → (N, C, *output_size): the adjoint of `unfold`, windows added up where they overlap."""
     shape = check_tensor(input, "fold")._array.shape
     if len(shape) not in (2, 3):

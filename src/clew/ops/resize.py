@@ -36,7 +36,9 @@ def _apply(self: ndarray, *, matrices: Matrices) -> ndarray:
                 self = np.matmul(self, matrix.T)
             else:
                 moved = self.reshape((*self.shape[: axis + 1 or None], math.prod(self.shape[axis + 1 :])))
-                self = np.matmul(matrix, moved).reshape((*self.shape[:axis], len(matrix), *self.shape[axis + 1 :]))
+                self = np.matmul(matrix, moved).reshape(
+                    (*self.shape[:axis], len(matrix), *self.shape[axis + 1 :])
+                )
     return self
 
 
@@ -44,7 +46,11 @@ def _resampling(node: str) -> Primitive:
     return Primitive(
         "resample",
         widely(_apply),
-        {"self": lambda xp, g, matrices: xp.call(_back, g, matrices=tuple([None if m is None else m.T for m in matrices]))},
+        {
+            "self": lambda xp, g, matrices: xp.call(
+                _back, g, matrices=tuple([None if m is None else m.T for m in matrices])
+            )
+        },
         args=("self",),
         params=("matrices",),
         node=node,
@@ -58,7 +64,8 @@ _back = _resampling("ResampleBackward0")
 
 # ---- adaptive average pooling ----------------------------------------------------------------------------------------
 _adaptive = {
-    rank: _resampling("SqueezeBackward1" if rank == 1 else f"AdaptiveAvgPool{rank}DBackward0") for rank in (1, 2, 3)
+    rank: _resampling("SqueezeBackward1" if rank == 1 else f"AdaptiveAvgPool{rank}DBackward0")
+    for rank in (1, 2, 3)
 }
 
 
@@ -95,7 +102,9 @@ _NODES = {
     "linear": "UpsampleLinear{}DBackward0", "bilinear": "UpsampleBilinear{}DBackward0",
     "trilinear": "UpsampleTrilinear{}DBackward0", "bicubic": "UpsampleBicubic{}DBackward0",
 }  # fmt: skip
-_upsample = {(mode, rank): _resampling(node.format(rank)) for mode, node in _NODES.items() for rank in (1, 2, 3)}
+_upsample = {
+    (mode, rank): _resampling(node.format(rank)) for mode, node in _NODES.items() for rank in (1, 2, 3)
+}
 
 
 def _positions(n: int, out: int, scale: float | None, align_corners: bool) -> ndarray:
@@ -169,7 +178,9 @@ def interpolate(
     return _upsample[mode, rank](input, matrices=matrices)
 
 
-def _output(shape: tuple[int, ...], rank: int, size: Any, scale_factor: Any, recompute: bool) -> tuple[list[int], list[Any]]:
+def _output(
+    shape: tuple[int, ...], rank: int, size: Any, scale_factor: Any, recompute: bool
+) -> tuple[list[int], list[Any]]:
     """The output size, and the factors where they were given (they, not the rounded sizes, place the points)."""
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")

@@ -27,7 +27,7 @@ __all__ = [
 # ---- the default stream ---------------------------------------------------------------------------------------------
 def manual_seed(seed: Any) -> Any:
     """Start the default stream anew from a seed; returns its generator."""
-    return streams.default_generator.manual_seed(seed)
+    return streams.default_generator.manual_seed(int(seed))
 
 
 def seed() -> int:
@@ -68,7 +68,7 @@ def _source(generator: Any) -> Any:
 # ---- new tensors ----------------------------------------------------------------------------------------------------
 def _draw_normal(source: Any, shape: tuple[int, ...], kind: dtype, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
     if kind.is_complex:
-        parts = streams.normal(source, (math.prod(shape) * 2,), kind.to_real().np, mean, std * 0.5**0.5)
+        parts = streams.normal(source, (math.prod(shape) * 2,), kind.to_real().np, mean, std / math.sqrt(2.0))
         return parts.view(kind.np).reshape(shape)
     return streams.normal(source, shape, kind.np, mean, std)
 
@@ -214,10 +214,8 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
 
 
 def poisson(input: Any, generator: Any = None) -> Any:
-    """Poisson counts with the rates given. Its own stream: the numbers are not PyTorch's."""
-    words = _source(generator).words(2)
-    source = np.random.Generator(np.random.MT19937(int(words[0]) << 32 | int(words[1])))
-    return finish(source.poisson(np.asarray(input._array)).astype(input._array.dtype))
+    """Poisson counts with the rates given."""
+    return finish(streams.poisson(_source(generator), np.asarray(input._array)).astype(input._array.dtype))
 
 
 # ---- filling in place -----------------------------------------------------------------------------------------------
@@ -287,7 +285,7 @@ def exponential_(self: Any, lambd: float = 1.0, *, generator: Any = None) -> Any
     if lambd <= 0.0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")
     check_write(self)
-    return _fill(self, streams.exponential(_source(generator), self._array.shape, lambd))
+    return _fill(self, streams.exponential(_source(generator), self._array.shape, lambd, self._array.dtype))
 
 
 def geometric_(self: Any, p: float, *, generator: Any = None) -> Any:
@@ -295,7 +293,7 @@ def geometric_(self: Any, p: float, *, generator: Any = None) -> Any:
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
     check_write(self)
-    return _fill(self, streams.geometric(_source(generator), self._array.shape, p))
+    return _fill(self, streams.geometric(_source(generator), self._array.shape, p, self._array.dtype))
 
 
 def cauchy_(self: Any, median: float = 0.0, sigma: float = 1.0, *, generator: Any = None) -> Any:
@@ -304,7 +302,7 @@ def cauchy_(self: Any, median: float = 0.0, sigma: float = 1.0, *, generator: An
     if sigma <= 0.0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
     check_write(self)
-    return _fill(self, streams.cauchy(_source(generator), self._array.shape, median, sigma))
+    return _fill(self, streams.cauchy(_source(generator), self._array.shape, median, sigma, self._array.dtype))
 
 
 def log_normal_(self: Any, mean: float = 1.0, std: float = 2.0, *, generator: Any = None) -> Any:
@@ -313,6 +311,4 @@ def log_normal_(self: Any, mean: float = 1.0, std: float = 2.0, *, generator: An
     if std <= 0.0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
     check_write(self)
-    source = _source(generator)
-    drawn = np.array([streams.one_normal(source) * std + mean for _ in range(self._array.size)])
-    return _fill(self, np.exp(drawn).reshape(self._array.shape))
+    return _fill(self, streams.log_normal(_source(generator), self._array.shape, mean, std, self._array.dtype))

@@ -139,7 +139,7 @@ LAYERS: dict[str, tuple[Callable[[Any], Any], np.ndarray]] = {
     ]
 }
 # Where PyTorch has no second derivative, or randomness makes it draw anew.
-NO_SECOND = ("Embedding(5, 3, scale_grad_by_freq", "Embedding(5, 3, max_norm")
+NO_SECOND = ("Hardsigmoid", "Embedding(5, 3, scale_grad_by_freq", "Embedding(5, 3, max_norm")
 INPLACE = ("inplace=True", "0.5, True")
 
 
@@ -173,7 +173,7 @@ def test_repr_and_starting_values(text: str) -> None:
 def test_values_and_derivatives(text: str, training: bool) -> None:
     build, x = LAYERS[text]
     second = not any(text.startswith(start) for start in NO_SECOND)
-    check(program(build, training, text), x, names=False, double=second and not text.startswith("Embedding"), rtol=1e-6, atol=1e-9)
+    check(program(build, training, text), x, grad=x.dtype.kind == "f", names=False, double=second, rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("text", [t for t in LAYERS if "Norm" in t or "Conv" in t or t.startswith(("Linear", "Embedding(5, 3)"))])
@@ -268,7 +268,6 @@ def test_half(text: str, dtype: str) -> None:
         lambda t: t.nn.Conv2d(3, 4, 3, groups=0),
         lambda t: t.nn.Conv2d(3, 4, 3, padding="half"),
         lambda t: t.nn.Conv2d(3, 4, 3, padding="same", stride=2),
-        lambda t: t.nn.Conv2d(3, 4, 3, padding_mode="mirror"),
         lambda t: t.nn.ConvTranspose2d(3, 4, 3, padding_mode="reflect"),
         lambda t: t.nn.BatchNorm1d(3)(t.zeros(1, 3)),
         lambda t: t.nn.BatchNorm1d(3)(t.zeros(2, 3, 4, 5)),

@@ -49,7 +49,13 @@ CASES = [  # function, input, weight, has a bias, options
     ("conv_transpose1d", (2, 3, 5), (3, 4, 3), True, {"stride": 2, "output_padding": 1}),
     ("conv_transpose2d", (2, 3, 4, 5), (3, 4, 3, 3), True, {}),
     ("conv_transpose2d", (3, 4, 5), (3, 4, 3, 3), True, {"padding": 1}),
-    ("conv_transpose2d", (2, 3, 4, 5), (3, 4, 3, 2), False, {"stride": 2, "padding": 1, "output_padding": 1, "dilation": 2}),
+    (
+        "conv_transpose2d",
+        (2, 3, 4, 5),
+        (3, 4, 3, 2),
+        False,
+        {"stride": 2, "padding": 1, "output_padding": 1, "dilation": 2},
+    ),
     ("conv_transpose2d", (2, 4, 4, 4), (4, 2, 3, 3), True, {"groups": 2, "stride": 2}),
     ("conv_transpose2d", (2, 3, 4, 4), (3, 4, 1, 1), True, {}),
     ("conv_transpose3d", (2, 3, 3, 4, 3), (3, 2, 2, 3, 2), True, {"stride": (1, 2, 1)}),
@@ -72,7 +78,14 @@ def test_other_types(dtype: str) -> None:
 
     kind = np.int64 if dtype == "int64" else np.float32
     loose = {"rtol": 3e-2, "atol": 1e-1} if "16" in dtype else {"rtol": 1e-5, "atol": 1e-5}
-    check(program, a(2, 3, 5, 5, dtype=kind), a(4, 3, 3, 3, dtype=kind), double=False, grad=dtype != "complex64", **loose)
+    check(
+        program,
+        a(2, 3, 5, 5, dtype=kind),
+        a(4, 3, 3, 3, dtype=kind),
+        double=False,
+        grad=dtype != "complex64",
+        **loose,
+    )
 
 
 def test_many_images_of_large_weights() -> None:

@@ -45,14 +45,21 @@ def test_matmul_of_all_ranks(left: Any, right: Any, dtype: Any) -> None:
     check(lambda t, x, y: x @ y, a(*left, dtype=dtype), a(*right, dtype=dtype))
 
 
-@pytest.mark.parametrize(("left", "right"), [((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)), ((2, 3), (3, 4)), ((3,), (2, 3, 4))])
+@pytest.mark.parametrize(
+    ("left", "right"), [((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)), ((2, 3), (3, 4)), ((3,), (2, 3, 4))]
+)
 def test_matmul_with_one_constant_factor(left: Any, right: Any) -> None:
     check(lambda t, x: x @ t.ones(*right, dtype=t.float64), a(*left))
     check(lambda t, y: t.ones(*left, dtype=t.float64) @ y, a(*right))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int64", "int32", "int16", "uint8", "int8"])
-@pytest.mark.parametrize(("left", "right"), [((2, 3), (3, 4)), ((5, 2, 3), (5, 3, 4)), ((2, 3), (3,)), ((3,), (3,)), ((5, 2, 3), (3, 2))])
+@pytest.mark.parametrize(
+    "dtype", ["float32", "float16", "bfloat16", "int64", "int32", "int16", "uint8", "int8"]
+)
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [((2, 3), (3, 4)), ((5, 2, 3), (5, 3, 4)), ((2, 3), (3,)), ((3,), (3,)), ((5, 2, 3), (3, 2))],
+)
 def test_matmul_of_other_types(left: Any, right: Any, dtype: str) -> None:
     whole = "int" in dtype
 
@@ -60,7 +67,14 @@ def test_matmul_of_other_types(left: Any, right: Any, dtype: str) -> None:
         return x.to(getattr(t, dtype)) @ y.to(getattr(t, dtype))
 
     kind = np.int64 if whole else np.float32
-    check(program, a(*left, dtype=kind), a(*right, dtype=kind), rtol=1e-2 if "16" in dtype else 1e-5, atol=1e-6, double=False)
+    check(
+        program,
+        a(*left, dtype=kind),
+        a(*right, dtype=kind),
+        rtol=1e-2 if "16" in dtype else 1e-5,
+        atol=1e-6,
+        double=False,
+    )
 
 
 def test_transposed_operands() -> None:
@@ -96,7 +110,12 @@ PROGRAMS = {
     "linear of 3-d": (lambda t, x, w, b: f(t, "linear")(x, w, b), (5, 2, 3), (4, 3), (4,)),
     "linear of 3-d, no bias": (lambda t, x, w: f(t, "linear")(x, w), (5, 2, 3), (4, 3)),
     "linear of 4-d": (lambda t, x, w, b: f(t, "linear")(x, w, b), (6, 5, 2, 3), (4, 3), (4,)),
-    "linear transposed 3-d": (lambda t, x, w, b: f(t, "linear")(x.transpose(0, 1), w, b), (5, 2, 3), (4, 3), (4,)),
+    "linear transposed 3-d": (
+        lambda t, x, w, b: f(t, "linear")(x.transpose(0, 1), w, b),
+        (5, 2, 3),
+        (4, 3),
+        (4,),
+    ),
     "linear, one bias": (lambda t, x, w, b: f(t, "linear")(x, w, b), (2, 3), (4, 3), (1,)),
     "linear of nothing": (lambda t, x, w, b: f(t, "linear")(x, w, b), (0, 3), (4, 3), (4,)),
     "linear, weight vector": (lambda t, x, w: f(t, "linear")(x, w), (2, 3), (3,)),
@@ -320,7 +339,15 @@ def test_errors(expression: str) -> None:
         def r(*shape: int, d: Any = t.float32) -> Any:
             return t.ones(shape, dtype=d)
 
-        names = {"r": r, "t": t, "D": t.float64, "L": t.int64, "B": t.bool, "linear": f(t, "linear"), "bilinear": f(t, "bilinear")}
+        names = {
+            "r": r,
+            "t": t,
+            "D": t.float64,
+            "L": t.int64,
+            "B": t.bool,
+            "linear": f(t, "linear"),
+            "bilinear": f(t, "bilinear"),
+        }
         return eval(expression, names)
 
     check_error(program)

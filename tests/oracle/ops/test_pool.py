@@ -98,7 +98,12 @@ CASES = [  # function, input, arguments
     ("interpolate", (2, 3, 4, 4, 4), (), {"scale_factor": 2}),
     ("interpolate", (2, 3, 4, 5), ((7, 3),), {"mode": "bilinear"}),
     ("interpolate", (2, 3, 4, 5), (), {"scale_factor": 1.7, "mode": "bilinear"}),
-    ("interpolate", (2, 3, 4, 5), (), {"scale_factor": 1.7, "mode": "bilinear", "recompute_scale_factor": True}),
+    (
+        "interpolate",
+        (2, 3, 4, 5),
+        (),
+        {"scale_factor": 1.7, "mode": "bilinear", "recompute_scale_factor": True},
+    ),
     ("interpolate", (2, 3, 4, 5), (), {"scale_factor": 1.5, "mode": "bilinear", "align_corners": True}),
     ("interpolate", (2, 3, 4), (), {"scale_factor": 2, "mode": "linear"}),
     ("interpolate", (2, 3, 4, 3, 3), ((5, 6, 2),), {"mode": "trilinear"}),
@@ -121,17 +126,30 @@ def test_circular(shape: Any) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
-@pytest.mark.parametrize("name", ["max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "unfold"])
+@pytest.mark.parametrize(
+    "name", ["max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "unfold"]
+)
 def test_other_floats(name: str, dtype: str) -> None:
     loose = {"rtol": 2e-2, "atol": 1e-2} if "16" in dtype else {"rtol": 1e-5, "atol": 1e-6}
     check(
-        lambda t, x: f(t, name)(x.to(getattr(t, dtype)), 2), a(2, 3, 6, 6, dtype=np.float32), double=False, names=False, **loose
+        lambda t, x: f(t, name)(x.to(getattr(t, dtype)), 2),
+        a(2, 3, 6, 6, dtype=np.float32),
+        double=False,
+        names=False,
+        **loose,
     )
 
 
 def test_integers() -> None:
     x = np.arange(72).reshape(2, 1, 6, 6)
-    check(lambda t, x: [f(t, "max_pool2d")(x, 2), f(t, "avg_pool2d")(x - 40, 2), f(t, "pad")(x, (1, 1), value=2.5)], x)
+    check(
+        lambda t, x: [
+            f(t, "max_pool2d")(x, 2),
+            f(t, "avg_pool2d")(x - 40, 2),
+            f(t, "pad")(x, (1, 1), value=2.5),
+        ],
+        x,
+    )
 
 
 def test_ties_and_not_a_number() -> None:

@@ -7,13 +7,17 @@ from typing import Any
 from clew.nn import functional as F
 from clew.nn.module import Module
 from clew.nn.parameter import Parameter
+from clew.ops.activation import relu
 from clew.ops.create import full
 
 
-def _activation(name: str, function: Any, options: dict[str, Any] | None = None, *, inplace: bool = False) -> Any:
+def _activation(
+    name: str, function: Any, options: dict[str, Any] | None = None, *, inplace: bool = False, label: str = "{}={!r}"
+) -> Any:
     """A module that applies `function` with the options it was made with; `inplace` is printed only where true."""
     options = dict(options or {})
     names = (*options, *(("inplace",) if inplace else ()))
+    known = {**options, **({"inplace": False} if inplace else {})}
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         Module.__init__(self)
@@ -21,7 +25,7 @@ def _activation(name: str, function: Any, options: dict[str, Any] | None = None,
             raise TypeError(
                 f"{name}.__init__() takes from 1 to {len(names) + 1} positional arguments but {len(args) + 1} were given"
             )
-        given = {**options, **({"inplace": False} if inplace else {}), **dict(zip(names, args, strict=False))}
+        given = {**known, **dict(zip(names, args, strict=False))}
         for key, value in kwargs.items():
             if key not in given:
                 raise TypeError(f"{name}.__init__() got an unexpected keyword argument '{key}'")
@@ -29,20 +33,23 @@ def _activation(name: str, function: Any, options: dict[str, Any] | None = None,
         for key, value in given.items():
             setattr(self, key, value)
 
+    def plain(self: Any, input: Any) -> Any:
+        return function(input)
+
     def forward(self: Any, input: Any) -> Any:
-        return function(input, **{key: getattr(self, key) for key in names})
+        state = self.__dict__
+        return function(input, *[state[key] for key in names])
 
     def extra_repr(self: Any) -> str:
-        parts = [f"{key}={getattr(self, key)!r}" for key in options]
+        parts = [label.format(key, getattr(self, key)) for key in options]
         return ", ".join([*parts, *(["inplace=True"] if inplace and self.inplace else [])])
 
-    namespace = {"__init__": __init__, "forward": forward, "__doc__": function.__doc__, "__module__": __name__}
+    namespace = {"__init__": __init__, "forward": forward if names else plain, "__doc__": function.__doc__, "__module__": __name__}
     if names:
         namespace["extra_repr"] = extra_repr
     return type(name, (Module,), namespace)
 
 
-ReLU = _activation("ReLU", F.relu, inplace=True)
 ReLU6 = _activation("ReLU6", F.relu6, inplace=True)
 SELU = _activation("SELU", F.selu, inplace=True)
 CELU = _activation("CELU", F.celu, {"alpha": 1.0}, inplace=True)
@@ -59,12 +66,26 @@ LogSigmoid = _activation("LogSigmoid", F.logsigmoid)
 Softsign = _activation("Softsign", F.softsign)
 Tanhshrink = _activation("Tanhshrink", F.tanhshrink)
 Softplus = _activation("Softplus", F.softplus, {"beta": 1.0, "threshold": 20.0})
-Softshrink = _activation("Softshrink", F.softshrink, {"lambd": 0.5})
-Hardshrink = _activation("Hardshrink", F.hardshrink, {"lambd": 0.5})
+Softshrink = _activation("Softshrink", F.softshrink, {"lambd": 0.5}, label="{1}")
+Hardshrink = _activation("Hardshrink", F.hardshrink, {"lambd": 0.5}, label="{1}")
 GLU = _activation("GLU", F.glu, {"dim": -1})
 Softmax = _activation("Softmax", F.softmax, {"dim": None})
 LogSoftmax = _activation("LogSoftmax", F.log_softmax, {"dim": None})
 Softmin = _activation("Softmin", F.softmin, {"dim": None})
+
+
+class ReLU(Module):
+    """max(x, 0)."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input: Any) -> Any:
+        return F.relu_(input) if self.inplace else relu(input)
+
+    def extra_repr(self) -> str:
+        return "inplace=True" if self.inplace else ""
 
 
 class Hardtanh(Module):
@@ -73,7 +94,7 @@ class Hardtanh(Module):
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
         if not max_val > min_val:
-            raise AssertionError("max_val must be larger than min_val")
+            raise AssertionError(f"max_val ({max_val}) must be greater than min_val ({min_val})")
         self.min_val = min_val
         self.max_val = max_val
         self.inplace = inplace

@@ -146,16 +146,15 @@ class _ConvTranspose(_Conv):
         n = self.dims
         wanted = tuple(output_size)[-n:]
         have = tuple(input.shape)[-n:]
-        extra = []
-        for i in range(n):
-            least = (have[i] - 1) * self.stride[i] - 2 * self.padding[i] + self.dilation[i] * (self.kernel_size[i] - 1) + 1
-            if not least <= wanted[i] <= least + self.stride[i] - 1:
-                raise ValueError(
-                    f"requested an output size of {list(wanted)}, but valid sizes start from {least} in dimension {i} "
-                    f"(for an input of {list(have)})"
-                )
-            extra.append(wanted[i] - least)
-        return tuple(extra)
+        sizes = zip(have, self.stride, self.padding, self.dilation, self.kernel_size, strict=True)
+        least = [(size - 1) * s - 2 * p + d * (k - 1) + 1 for size, s, p, d, k in sizes]
+        most = [low + s - 1 for low, s in zip(least, self.stride, strict=True)]
+        if not all(low <= want <= high for low, want, high in zip(least, wanted, most, strict=True)):
+            raise ValueError(
+                f"requested an output size of {output_size}, but valid sizes range from {least} to {most} "
+                f"(for an input of {input.shape[2:]})"
+            )
+        return tuple(want - low for want, low in zip(wanted, least, strict=True))
 
 
 class ConvTranspose1d(_ConvTranspose):

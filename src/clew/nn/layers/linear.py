@@ -1,4 +1,4 @@
-"""Linear maps: Identity, Linear, Bilinear, Flatten, Unflatten."""
+"""Linear maps and changes of shape: Identity, Linear, Bilinear, Flatten, Unflatten; distances."""
 
 from __future__ import annotations
 
@@ -116,4 +116,29 @@ class Unflatten(Module):
         return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
 
 
-__all__ = ["Bilinear", "Flatten", "Identity", "Linear", "Unflatten"]
+class CosineSimilarity(Module):
+    """x₁·x₂ / (‖x₁‖ ‖x₂‖) over `dim`."""
+
+    def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
+        super().__init__()
+        self.dim = dim
+        self.eps = eps
+
+    def forward(self, x1: Any, x2: Any) -> Any:
+        return F.cosine_similarity(x1, x2, self.dim, self.eps)
+
+
+class PairwiseDistance(Module):
+    """‖x₁ − x₂ + ε‖ₚ over the last dimension."""
+
+    def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
+        super().__init__()
+        self.norm = p
+        self.eps = eps
+        self.keepdim = keepdim
+
+    def forward(self, x1: Any, x2: Any) -> Any:
+        return F.pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
+
+
+__all__ = ["Bilinear", "CosineSimilarity", "Flatten", "Identity", "Linear", "PairwiseDistance", "Unflatten"]

@@ -1,10 +1,11 @@
-"""Pooling, padding, upsampling and folding as modules."""
+"""Pooling and padding as modules."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from clew.nn import functional as F
+from clew.nn.layers.conv import as_tuple
 from clew.nn.module import Module
 
 
@@ -110,6 +111,55 @@ class AvgPool3d(_AvgPool):
     dims = 3
 
 
+class _LPPool(Module):
+    dims = 2
+
+    def __init__(self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> None:
+        super().__init__()
+        self.norm_type = norm_type
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.ceil_mode = ceil_mode
+
+    def forward(self, input: Any) -> Any:
+        return getattr(F, f"lp_pool{self.dims}d")(
+            input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
+        )
+
+
+class _MaxUnpool(Module):
+    dims = 2
+
+    def __init__(self, kernel_size: Any, stride: Any = None, padding: Any = 0) -> None:
+        super().__init__()
+        self.kernel_size = as_tuple(kernel_size, self.dims)
+        self.stride = as_tuple(kernel_size if stride is None else stride, self.dims)
+        self.padding = as_tuple(padding, self.dims)
+
+    def forward(self, input: Any, indices: Any, output_size: Any = None) -> Any:
+        return getattr(F, f"max_unpool{self.dims}d")(
+            input, indices, self.kernel_size, self.stride, self.padding, output_size
+        )
+
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+def _pool(prefix: str, base: type[Module], dims: int, text: str) -> Any:
+    return type(f"{prefix}{dims}d", (base,), {"dims": dims, "__module__": __name__, "__doc__": text})
+
+
+LPPool1d, LPPool2d, LPPool3d = (_pool("LPPool", _LPPool, n, "The p-norm of each window.") for n in (1, 2, 3))
+MaxUnpool1d, MaxUnpool2d, MaxUnpool3d = (
+    _pool("MaxUnpool", _MaxUnpool, n, "Maxima put back where MaxPool found them.") for n in (1, 2, 3)
+)
+
+
 class _AdaptivePool(Module):
     name = ""
 
@@ -187,7 +237,8 @@ CircularPad1d, CircularPad2d, CircularPad3d = (_pad("Circular", _Pad, n, "circul
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "CircularPad1d", "CircularPad2d", "CircularPad3d",
-    "ConstantPad1d", "ConstantPad2d", "ConstantPad3d", "MaxPool1d", "MaxPool2d", "MaxPool3d", "ReflectionPad1d",
+    "ConstantPad1d", "ConstantPad2d", "ConstantPad3d", "LPPool1d", "LPPool2d", "LPPool3d", "MaxPool1d", "MaxPool2d",
+    "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d", "ReflectionPad1d",
     "ReflectionPad2d", "ReflectionPad3d", "ReplicationPad1d", "ReplicationPad2d", "ReplicationPad3d", "ZeroPad1d",
     "ZeroPad2d", "ZeroPad3d",
 ]  # fmt: skip
