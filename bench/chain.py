@@ -111,7 +111,8 @@ def run_chain() -> Findings:
         "Time (the best of several runs) and memory for each operation of a chain on one number. The backward pass runs "
         f"with {FRAMES} frames of Python's stack: nothing recurses. Linear means that the time of an operation without the "
         "garbage collector, and its memory, stay the same from 10,000 operations to 1,000,000; with the collector from "
-        "100,000 on, since its full passes, whose cost is proportional to what is alive, begin between the two.",
+        "100,000 on, since its full passes, whose cost is proportional to what is alive, begin between the two. With the "
+        f"collector an operation of 1,000,000 costs {last[0] / first[0]:.2f} times one of 10,000.",
         (*columns, "PyTorch backward", "bytes held", "bytes at the peak"),
         lines,
     )

@@ -21,6 +21,7 @@ ROUNDS = 100
 ROUND_SECONDS = 0.004
 UNTIMED = 0.25  # the part of a round's length that goes before it without being timed
 WARM_UP_SECONDS = 0.4
+STILL = 1.2  # quartiles further apart than this: something else was running, and the medians say little
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,15 @@ class Duel:
     @property
     def ratio_of_minima(self) -> float:
         return self.peer.smallest / self.clew.smallest
+
+    @property
+    def sure(self) -> float:
+        """The lower of the two ratios: what a bar is held against, so that a disturbed run cannot pass one by luck."""
+        return min(self.ratio, self.ratio_of_minima)
+
+    @property
+    def disturbed(self) -> bool:
+        return any(spread.upper > STILL * spread.lower for spread in (self.clew, self.peer))
 
 
 def duration(seconds: float) -> str:

@@ -18,7 +18,8 @@ HOW = """\
 Written by `scripts/bench`. Each time is the median over rounds of a few milliseconds, with its quartiles in brackets;
 both contestants run in one process and take turns, with their default threads and the garbage collector on. Times for
 importing come from fresh interpreters that take turns. The peer is PyTorch, eager, on the CPU, except for
-importing, where it is NumPy. Ratios say more than times, which are this machine's."""
+importing, where it is NumPy. A bar is met where the ratio of the medians and that of the minima both reach it; a row is
+marked (disturbed) where the quartiles lie so far apart that something else must have been running. Ratios say more than times, which are this machine's."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,18 @@ class Findings:
 def faster(work: str, result: Duel, bar: float) -> Row:
     """The line of a duel in which clew is to be `bar` times faster."""
     return Row(
-        work,
+        named(work, result),
         str(result.clew),
         str(result.peer),
         f"{result.ratio:.2f}×",
         f"{result.ratio_of_minima:.2f}×",
         f"≥ {bar:g}×",
-        result.ratio >= bar,
+        result.sure >= bar,
     )
+
+
+def named(work: str, result: Duel) -> str:
+    return work + " (disturbed)" if result.disturbed else work
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -19,9 +19,10 @@ the raw 32-bit words. What each sampler makes of them, found by experiment again
 | poisson | 2, as often as needed | products of uniforms under rate 10, else transformed rejection |
 
 Scaling a uniform or a normal is one fused multiply-add, rounded once. The tests compare bits and find all of these
-equal. Two reservations: float32 normals in blocks of 16 follow the polynomials that PyTorch uses on x86 with AVX2 (every
-desktop of the last ten years; elsewhere PyTorch itself differs in the last bit), and float64 values are those of the
-machine's C library, whose last bit may differ between systems, in PyTorch as here.
+equal. Three reservations: the reference is PyTorch on x86 with AVX2 or AVX-512, whose polynomials for float32 normals
+in blocks of 16 are followed here (without those instructions PyTorch itself gives other last bits); float64 values are those of
+the machine's C library, whose last bit may differ between systems, in PyTorch as here; and among equal quotients
+`multinomial` without replacement goes by index, where PyTorch leaves the order open (seen only in 16-bit types).
 
 Elements are drawn in memory order, not index order: for a transposed tensor draw its memory and view it transposed.
 """

@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 import clew
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "random.json").read_text())
-# The rest of this file is exact; float32 blocks of normals are so where PyTorch runs its x86 vector code.
-BLOCKS_EXACT = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+# Elsewhere PyTorch itself computes blocks of normals another way and scales without fused multiply-add.
+EXACT = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
 
 
 def bits(tensor):
@@ -37,10 +37,12 @@ def compare(expression, seed):
     want, have = (eval(expression, {"T": module}) for module in (torch, clew))
     assert tuple(want.shape) == tuple(have.shape)
     assert str(want.dtype) == str(have.dtype)
-    if BLOCKS_EXACT or not any(word in expression for word in ("randn", "normal", "Embedding")):
+    if EXACT or not want.dtype.is_floating_point:
         np.testing.assert_array_equal(clew_bits(have), bits(want))
     else:
-        np.testing.assert_allclose(have.tolist(), want.tolist(), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            have.tolist(), want.tolist(), rtol=8 * torch.finfo(want.dtype).eps, atol=1e-3
+        )
     assert np.array_equal(clew.get_rng_state().numpy(), torch.get_rng_state().numpy()), "state"
 
 

@@ -13,10 +13,11 @@ over broadcast dimensions, cast to the input's dtype, skip inputs that want no g
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from operator import itemgetter
 from typing import Any
 
-from numpy import asarray, ndarray
+from numpy import asarray, float32, ndarray
 
 from clew.core.modes import altered, observe, observers, switches
 from clew.core.node import Edge, Extras, Node, Packed, next_seq, user_place
@@ -88,6 +89,7 @@ class Primitive:
         self.single = len(self.outputs) == 1
         self.plain = self.single and not self.aux
         self.joint = callable(vjps)
+        self._rounded: Primitive | None = None
         self._prepare(vjps)
         node_name = node or name.title().replace("_", "") + "Backward0"
         self.node: type[Node] = type(
@@ -131,6 +133,23 @@ class Primitive:
         if name.endswith("_shape") and name.removesuffix("_shape") in self._slots:
             return self._slots[name.removesuffix("_shape")], True
         raise TypeError(f"{self.name}: a formula names '{name}', which is no input, parameter or output")
+
+    def rounded(self) -> Primitive:
+        """The same operation for 16-bit floats, as PyTorch's CPU kernels have it: computed in float32, then rounded."""
+        if self._rounded is None:
+            forward = self.forward
+
+            def computed(*arrays: Any, **params: Any) -> Any:
+                kind = next(a.dtype for a in arrays if a is not None)
+                made = forward(*[a if a is None else a.astype(float32) for a in arrays], **params)
+                if self.plain:
+                    return made.astype(kind)
+                count = len(self.outputs)
+                return *[m.astype(kind) if m.dtype == float32 else m for m in made[:count]], *made[count:]
+
+            self._rounded = twin = copy(self)
+            twin.forward = computed
+        return self._rounded
 
     # ---- running -------------------------------------------------------------------------------------------------
     def on_arrays(self, *arrays: Any, **params: Any) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from clew.core.variable import Variable
+from clew.dtypes import tensor_type_name
 from clew.nn.module import Module
 from clew.nn.parameter import Parameter
 
@@ -242,7 +243,7 @@ class ParameterList(Module):
         return self
 
     def extra_repr(self) -> str:
-        return "\n".join(f"({i}): {_describe(p)}" for i, p in enumerate(self))
+        return "\n".join(f"  ({i}): {_describe(p, str(getattr(p, 'dtype', '')))}" for i, p in enumerate(self))
 
 
 class ParameterDict(Module):
@@ -255,8 +256,6 @@ class ParameterDict(Module):
             self.update(parameters)
 
     def __getitem__(self, key: str) -> Any:
-        if key not in self._keys:
-            raise KeyError(key)
         return getattr(self, key)
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -298,15 +297,18 @@ class ParameterDict(Module):
             self[key] = value
 
     def extra_repr(self) -> str:
-        return "\n".join(f"({key}): {_describe(value)}" for key, value in self.items())
+        return "\n".join(
+            f"  ({key}): {_describe(value, tensor_type_name(value._array.dtype) if isinstance(value, Variable) else '')}"
+            for key, value in self.items()
+        )
 
 
-def _describe(value: Any) -> str:
+def _describe(value: Any, dtype: str) -> str:
     if not isinstance(value, Variable):
         return f"Object of type: {type(value).__name__}"
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
     sizes = "x".join(str(n) for n in value._array.shape)
-    return f"{kind} containing: [{value.dtype} of size {sizes}]"  # type: ignore[attr-defined]
+    return f"{kind} containing: [{dtype} of size {sizes}]"
 
 
 __all__ = ["ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "Sequential"]

@@ -259,7 +259,7 @@ def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out:
 def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
     """x / (k + α · mean of x² over `size` neighbouring channels)^β (Krizhevsky et al. 2012); beyond the border x is 0."""
     if input.dim() < 3:
-        raise ValueError(f"Expected 3D or higher dimensionality {' ' * 24}input (got {input.dim()} dimensions)")
+        raise ValueError(f"Expected 3D or higher dimensionality {' ' * 25}input (got {input.dim()} dimensions)")
     if input.numel() == 0:
         return input
     borders = (0, 0) * (input.dim() - 2) + (size // 2, (size - 1) // 2)

@@ -61,18 +61,18 @@ class Module(StateDict):
         if isinstance(value, Parameter):
             if "_parameters" not in state:
                 raise AttributeError("cannot assign parameters before Module.__init__() call")
-            self._forget(name)
+            self._forget(name, but="_parameters")
             self.register_parameter(name, value)
             return
         if isinstance(value, Module):
             if "_modules" not in state:
                 raise AttributeError("cannot assign module before Module.__init__() call")
-            self._forget(name)
+            self._forget(name, but="_modules")
             global_hooks.registering_module(self, name, value)
             state["_modules"][name] = value
             return
         if isinstance(value, Buffer):
-            self._forget(name)
+            self._forget(name, but="_buffers")
             self.register_buffer(name, value, value.persistent)
             return
         if name in state.get("_parameters", ()):
@@ -96,11 +96,13 @@ class Module(StateDict):
         else:
             object.__setattr__(self, name, value)
 
-    def _forget(self, name: str) -> None:
-        """Free a name from whatever holds it."""
+    def _forget(self, name: str, but: str) -> None:
+        """Free a name from whatever holds it, but for one table, where it keeps its place."""
         state = self.__dict__
-        for holder in (state, state.get("_buffers", {}), state.get("_modules", {}), state.get("_parameters", {})):
-            holder.pop(name, None)
+        state.pop(name, None)
+        for table in ("_buffers", "_modules", "_parameters"):
+            if table != but:
+                state.get(table, {}).pop(name, None)
         state.get("_non_persistent_buffers_set", set()).discard(name)
 
     def __getattr__(self, name: str) -> Any:
@@ -136,7 +138,7 @@ class Module(StateDict):
         if not isinstance(name, str):
             raise TypeError(f"{kind} name should be a string. Got {type(name).__name__}")
         if "." in name:
-            raise KeyError(f'{kind} name can\'t contain "."')
+            raise KeyError(f'{kind} name can\'t contain "."' + (f", got: {name}" if kind == "module" else ""))
         if name == "":
             raise KeyError(f'{kind} name can\'t be empty string ""')
         if hasattr(self, name) and name not in taken:
@@ -370,12 +372,10 @@ class Module(StateDict):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the gradients of all parameters."""
+        from clew.optim.optimizer import clear_gradient
+
         for param in self.parameters():
-            if param.grad is not None:
-                if set_to_none:
-                    param.grad = None
-                else:
-                    param.grad.detach_().zero_()
+            clear_gradient(param, set_to_none)
 
     def share_memory(self: M) -> M:
         """The module itself: memory is not shared between processes."""

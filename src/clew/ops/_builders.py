@@ -18,7 +18,7 @@ from clew.core.inplace import store_out
 from clew.core.modes import altered, observe, observers, switches
 from clew.core.node import internal, next_seq, user_place
 from clew.core.primitive import Formula, Primitive, note_modes, watch
-from clew.core.promotion import compute_dtype, result_dtype, to_float
+from clew.core.promotion import result_dtype, to_float
 from clew.core.variable import FLOAT32, FLOAT64, INFERENCE, Variable, classes, wrap
 from clew.core.version import Version
 from clew.dtypes import dtype, from_numpy, legacy_name
@@ -112,10 +112,7 @@ def unary(
             check(have)
         if refuse and have.name in refuse.split():
             raise NotImplementedError(f"\"{kernel or name + '_cpu'}\" not implemented for '{legacy_name(have)}'")
-        work = compute_dtype(want)
-        result = primitive(convert(input, work))
-        if result._array.dtype == work:
-            result = convert(result, want.np)
+        result = for_type(primitive, want)(convert(input, want.np))
         return result if out is None else store_out(out, result)
 
     def op(input: Any, *, out: Any = None) -> Any:
@@ -179,7 +176,6 @@ def binary(
     vjps: Mapping[str, Formula] | None,
     *,
     floats: bool = False,
-    boolean: bool = False,
     numbers: Callable[[Any, Any], Any] | None = None,
     check: Callable[[Any, Any, dtype], None] | None = None,
     args: tuple[str, str] = ("self", "other"),
@@ -191,7 +187,7 @@ def binary(
 ) -> Callable[..., Any]:
     """An elementwise operator of two operands, tensors or numbers, that broadcasts.
 
-    floats: integers are turned into floats (true division); boolean: the result is bool (comparisons);
+    floats: integers are turned into floats (true division);
     check: refuses operands, given the result type; numbers: another forward for integer and bool operands; args: the
     operands' names in the formulas; asis: `forward` and the formulas look at a number's value. `<function>.operator` is the same as a method such as `__add__`, which leaves
     operands it does not know to their own class.
@@ -215,15 +211,12 @@ def binary(
             check(input, other, want)
         if floats:
             want = to_float(want)
-        work = compute_dtype(want)
-        x, y = operand(input, work), operand(other, work)
-        chosen = whole if numbers is not None and want.category < 2 else primitive
+        x, y = operand(input, want.np), operand(other, want.np)
+        chosen = whole if numbers is not None and want.category < 2 else for_type(primitive, want)
         try:
             result = chosen(x, y)
         except ValueError:
             raise broadcast_error(x._array.shape, y._array.shape) from None
-        if not boolean and result._array.dtype == work:
-            result = convert(result, want.np)
         return result if out is None else store_out(out, result)
 
     def make(fallback: Callable[[Any, Any, Any], Any]) -> Any:
@@ -360,17 +353,20 @@ def compute(
     The general way of operators with parameters or more than two operands. `want`: the type, where promotion is not it.
     """
     want = want or result_dtype(*operands)
-    work = compute_dtype(want)
-    if len(operands) == 1 and operands[0]._array.dtype is work and out is None:
-        return primitive(operands[0], **params)
-    inputs = [None if value is None else operand(value, work) for value in operands]
+    chosen = for_type(primitive, want)
+    if len(operands) == 1 and operands[0]._array.dtype is want.np and out is None:
+        return chosen(operands[0], **params)
+    inputs = [None if value is None else operand(value, want.np) for value in operands]
     try:
-        result = primitive(*inputs, **params)
+        result = chosen(*inputs, **params)
     except ValueError:
         raise first_broadcast_error([t._array.shape for t in inputs if t is not None]) from None
-    if result._array.dtype == work:
-        result = convert(result, want.np)
     return result if out is None else store_out(out, result)
+
+
+def for_type(primitive: Primitive, want: dtype) -> Primitive:
+    """The primitive as it is computed for a type."""
+    return primitive.rounded() if want.category == 2 and want.itemsize == 2 else primitive
 
 
 def first_broadcast_error(shapes: Sequence[tuple[int, ...]]) -> RuntimeError:

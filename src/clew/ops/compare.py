@@ -27,12 +27,12 @@ __all__ = [
 # ---- comparisons ---------------------------------------------------------------------------------
 def _order(name: str, function: Callable[[Any, Any], Any], sign: str) -> Any:
     return binary(
-        name, function, None, boolean=True, check=without(f"{name}_cpu"), explain=f"a {sign} b, elementwise"
+        name, function, None, check=without(f"{name}_cpu"), explain=f"a {sign} b, elementwise"
     )
 
 
-eq = binary("eq", operator.eq, None, boolean=True, explain="a = b, elementwise")
-ne = not_equal = binary("ne", operator.ne, None, boolean=True, explain="a ≠ b, elementwise")
+eq = binary("eq", operator.eq, None, explain="a = b, elementwise")
+ne = not_equal = binary("ne", operator.ne, None, explain="a ≠ b, elementwise")
 lt = less = _order("lt", operator.lt, "<")
 le = less_equal = _order("le", operator.le, "≤")
 gt = greater = _order("gt", operator.gt, ">")
@@ -75,10 +75,10 @@ def allclose(
 
 
 # ---- logic ---------------------------------------------------------------------------------------
-logical_and = binary("logical_and", np.logical_and, None, boolean=True, explain="Whether both are non-zero.")
-logical_or = binary("logical_or", np.logical_or, None, boolean=True, explain="Whether one is non-zero.")
+logical_and = binary("logical_and", np.logical_and, None, explain="Whether both are non-zero.")
+logical_or = binary("logical_or", np.logical_or, None, explain="Whether one is non-zero.")
 logical_xor = binary(
-    "logical_xor", np.logical_xor, None, boolean=True, explain="Whether exactly one is non-zero."
+    "logical_xor", np.logical_xor, None, explain="Whether exactly one is non-zero."
 )
 logical_not = unary("logical_not", np.logical_not, None, keep=True, explain="Whether x is zero.")
 

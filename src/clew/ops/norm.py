@@ -17,8 +17,8 @@ from clew.core.primitive import Primitive
 from clew.core.promotion import compute_dtype
 from clew.core.variable import wrap
 from clew.dtypes import from_numpy
-from clew.ops._arguments import check_tensor, sizes
-from clew.ops._builders import convert
+from clew.ops._arguments import check_tensor, sizes, tensor_dtype
+from clew.ops._builders import convert, for_type
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
 
@@ -111,7 +111,7 @@ _batch_eval = Primitive(
 def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-05) -> Any:
     """(x − μ) / √(σ² + ε) · weight + bias, μ and σ² over the trailing dimensions `normalized_shape`."""
     shape, axes = _trailing(input, normalized_shape, "layer_norm", weight, bias, "*, ")
-    return _in_work_type(_layer, input, (weight, bias), axes=axes, eps=eps, shape=shape)
+    return _run(_layer, input, (weight, bias), axes=axes, eps=eps, shape=shape)
 
 
 def _trailing(
@@ -140,14 +140,10 @@ def _trailing(
     return shape, tuple(range(len(have) - len(shape), len(have)))
 
 
-def _in_work_type(primitive: Primitive, input: Any, others: tuple[Any, ...], **params: Any) -> Any:
-    """Run in the type PyTorch computes in (float32 for 16-bit floats) and return the input's."""
-    want = input._array.dtype
-    work = compute_dtype(from_numpy(want))
-    if work == want:
-        return primitive(input, *others, **params)
-    result = primitive(convert(input, work), *[None if t is None else convert(t, work) for t in others], **params)
-    return convert(result, want)
+def _run(primitive: Primitive, input: Any, others: tuple[Any, ...], **params: Any) -> Any:
+    """Run with the parameters in the input's type."""
+    kind = tensor_dtype(input)
+    return for_type(primitive, kind)(input, *[None if t is None else convert(t, kind.np) for t in others], **params)
 
 
 def _channels(input: Any, function: str, weight: Any, bias: Any, means: Any = None, variances: Any = None) -> tuple[int, ...]:
@@ -176,7 +172,7 @@ def batch_norm(
         if size == 1:
             raise ValueError(f"Expected more than 1 value per channel when training, got input size torch.Size({list(array.shape)})")
         axes = (0, *range(2, array.ndim))
-        result = _in_work_type(_batch, input, (weight, bias), axes=axes, eps=eps, shape=shape)
+        result = _run(_batch, input, (weight, bias), axes=axes, eps=eps, shape=shape)
         if running_mean is not None:
             _move_running(array, axes, running_mean, running_var, momentum, size)
         return result
@@ -186,7 +182,7 @@ def batch_norm(
     work = compute_dtype(from_numpy(array.dtype))
     mean = wrap(running_mean._array.reshape(shape).astype(work))
     rstd = wrap((1 / np.sqrt(running_var._array.astype(work) + work.type(eps))).reshape(shape))
-    return _in_work_type(_batch_eval, input, (weight, bias, mean, rstd), shape=shape)
+    return _run(_batch_eval, input, (weight, bias, mean, rstd), shape=shape)
 
 
 def _move_running(array: Any, axes: Any, running_mean: Any, running_var: Any, momentum: float, size: int) -> None:
@@ -216,7 +212,7 @@ def instance_norm(
         raise ValueError(
             f"Expected more than 1 spatial element when training, got input size torch.Size({list(array.shape)})"
         )
-    result = _in_work_type(_batch, input, (weight, bias), axes=axes, eps=eps, shape=shape)
+    result = _run(_batch, input, (weight, bias), axes=axes, eps=eps, shape=shape)
     if running_mean is not None:
         mean = array.mean(axes)
         variance = array.var(axes, ddof=1)
@@ -280,7 +276,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
                 f"shape {list(value._array.shape)} and input of shape {list(input._array.shape)}"
             )
-    return _in_work_type(_group, input, (weight, bias), groups=num_groups, eps=eps)
+    return _run(_group, input, (weight, bias), groups=num_groups, eps=eps)
 
 
 def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Any:

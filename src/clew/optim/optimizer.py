@@ -36,6 +36,19 @@ def number(value: Any) -> Any:
     return value._array.item() if isinstance(value, Variable) else value
 
 
+def clear_gradient(param: Any, set_to_none: bool) -> None:
+    """A parameter's gradient made None, or zeros in the same memory without history."""
+    meta = param._meta
+    if meta is None or meta.grad is None:
+        return
+    if set_to_none:
+        meta.grad = None
+        return
+    if meta.grad.requires_grad:
+        meta.grad = meta.grad.detach()
+    meta.grad.zero_()
+
+
 class Optimizer:
     """Base of all optimizers.
 
@@ -111,18 +124,7 @@ class Optimizer:
         """Clear the gradients: to None, or to zeros."""
         for group in self.param_groups:
             for param in group["params"]:
-                meta = param._meta
-                if meta is None or meta.grad is None:
-                    continue
-                if set_to_none:
-                    meta.grad = None
-                else:
-                    grad = meta.grad
-                    if grad.grad_fn is not None:
-                        meta.grad = grad = grad.detach()
-                    elif grad.requires_grad:
-                        grad.requires_grad_(False)
-                    grad.zero_()
+                clear_gradient(param, set_to_none)
 
     # ---- stepping --------------------------------------------------------------------------------------------------------
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
