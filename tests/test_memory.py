@@ -333,9 +333,7 @@ def test_a_loop_grows_by_nothing(name: str, steps: int) -> None:
         more = sys.getallocatedblocks() - objects
     finally:
         tracemalloc.stop()
-    assert grown < 2_000, (
-        f"{grown} bytes after {steps} steps"
-    )  # one byte a step would be a leak of nothing we know
+    assert grown < 2_000, f"{grown} bytes after {steps} steps"
     assert more < 50, f"{more} more objects after {steps} steps"
 
 

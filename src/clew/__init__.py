@@ -12,8 +12,8 @@ from clew import autograd, return_types, version
 from clew.autograd.grad_mode import *  # noqa: F403
 from clew.device import device
 from clew.dtypes import (
-    bfloat16, bool_ as bool, complex64, complex128, dtype, float16, float32, float64, get_default_dtype, int8, int16,
-    int32, int64, layout, promote_types, set_default_dtype, strided, uint8, uint16, uint32, uint64,
+    bfloat16, bool_ as bool, channels_last, channels_last_3d, complex64, complex128, contiguous_format, dtype, float16, float32, float64, get_default_dtype, int8, int16,
+    int32, int64, layout, memory_format, preserve_format, promote_types, set_default_dtype, strided, uint8, uint16, uint32, uint64,
 )  # fmt: skip
 from clew.ops.activation import *  # noqa: F403
 from clew.ops.arithmetic import *  # noqa: F403
@@ -29,8 +29,10 @@ from clew.ops.index import *  # noqa: F403
 from clew.ops.inquiry import *  # noqa: F403
 from clew.ops.join import *  # noqa: F403
 from clew.ops.addmm import *  # noqa: F403
+from clew.ops.legacy import *  # noqa: F403
 from clew.ops.linalg import *  # noqa: F403
 from clew.ops.order import *  # noqa: F403
+from clew.ops.ranges import *  # noqa: F403
 from clew.ops.reduce import *  # noqa: F403
 from clew.ops.sampling import *  # noqa: F403
 from clew.ops.search import *  # noqa: F403

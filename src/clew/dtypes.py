@@ -112,6 +112,18 @@ def legacy_name(d: Any) -> str:
     return _LEGACY[(d if isinstance(d, dtype) else from_numpy(d)).name]
 
 
+_C_NAMES = {
+    "float32": "float", "float64": "double", "float16": "c10::Half", "bfloat16": "c10::BFloat16", "int32": "int",
+    "bool": "bool", "complex64": "c10::complex<float>", "complex128": "c10::complex<double>",
+}  # fmt: skip
+
+
+def c_name(d: Any) -> str:
+    """The type's name in C++, as some of PyTorch's error sentences have it: float, int64_t …"""
+    name = (d if isinstance(d, dtype) else from_numpy(d)).name
+    return _C_NAMES.get(name, f"{name}_t")
+
+
 def tensor_type_name(d: Any) -> str:
     """`torch.FloatTensor` and the like."""
     return f"torch.{legacy_name(d)}Tensor"
@@ -130,6 +142,26 @@ class layout:
 
 
 strided = layout("strided")
+
+
+class memory_format:
+    """In which order the dimensions of a result lie in memory."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+contiguous_format, preserve_format, channels_last, channels_last_3d = map(
+    memory_format, ("contiguous_format", "preserve_format", "channels_last", "channels_last_3d")
+)
 
 
 class Defaults:

@@ -52,7 +52,6 @@ class Generator:
         if kind != "cpu":
             raise RuntimeError(f"Device type {kind.upper()} is not supported for torch.Generator() api.")
         self._lock = threading.Lock()
-        self._twister = np.random.MT19937()
         self.manual_seed(DEFAULT_SEED)
 
     @property
@@ -71,7 +70,7 @@ class Generator:
         if not -(2**63) <= seed < 2**64:
             raise ValueError("Overflow when unpacking long long")
         self._seed = seed & _MASK64
-        self._twister._legacy_seeding(self._seed & 0xFFFFFFFF)
+        self._source: Any = None
         self._spare: float | None = None  # the second normal of a pair
         return self
 
@@ -85,6 +84,14 @@ class Generator:
 
         self.manual_seed(secrets.randbits(64))
         return self._seed
+
+    @property
+    def _twister(self) -> Any:
+        """The source of words, seeded when the first is asked for (`numpy.random` takes a while to import)."""
+        if self._source is None:
+            self._source = np.random.MT19937()
+            self._source._legacy_seeding(self._seed & 0xFFFFFFFF)
+        return self._source
 
     # ---- raw words ---------------------------------------------------------------------------------------------------
     def words(self, n: int) -> np.ndarray:
@@ -185,15 +192,13 @@ def _round_to(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
 
 def _fma(a: Any, b: Any, c: Any) -> np.ndarray:
     """a·b + c of float32 values, rounded once to float32: the product is exact in double."""
-    total = np.multiply(a, b, dtype=np.float64)
-    total += c
-    return total.astype(np.float32)
+    return (np.multiply(a, b, dtype=np.float64) + c).astype(np.float32)
 
 
 def _fma_wide(a: np.ndarray, b: float, c: float) -> np.ndarray:
     """a·b + c in float64, rounded once: the errors of product and sum (Dekker 1971, Knuth) are added at the end."""
-    if c == 0.0:
-        return a * b
+    if np.ndim(c) == 0 and c == 0.0:
+        return a * b + c
     split = 2.0**27 + 1.0
     a_high, b_high = split * a - (split * a - a), split * b - (split * b - b)
     a_low, b_low = a - a_high, b - b_high
@@ -202,6 +207,11 @@ def _fma_wide(a: np.ndarray, b: float, c: float) -> np.ndarray:
     total = product + c
     part = total - product
     return total + ((product - (total - part)) + (c - part) + lost)
+
+
+def fused(a: np.ndarray, b: Any, c: Any) -> np.ndarray:
+    """a·b + c of float32 or float64 values, rounded once."""
+    return _fma(a, b, c) if a.dtype == np.float32 else _fma_wide(a, b, c)
 
 
 def _scale(values: np.ndarray, factor: float, shift: float) -> np.ndarray:

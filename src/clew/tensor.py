@@ -16,6 +16,7 @@ from clew.device import cpu as cpu_device
 from clew.device import device
 from clew.dtypes import dtype, from_numpy, strided
 from clew.ops import (
+    create,
     activation,
     arithmetic,
     compare,
@@ -26,6 +27,7 @@ from clew.ops import (
     getitem,
     index,
     join,
+    legacy,
     linalg,
     masks,
     order,
@@ -67,6 +69,17 @@ class Tensor(Variable):
     __slots__ = ()
     __hash__ = object.__hash__
     __array_priority__ = 1000
+    __new__ = legacy.new_instance
+
+    def __new__(cls, *data: Any, dtype: Any = None, device: Any = None) -> Any:
+        """PyTorch's older constructor: `Tensor(2, 3)` has that shape, `Tensor([2, 3])` these values, in the default type.
+
+        Results of operations are not made here (see `clew.core.variable.wrap`).
+        """
+        made = create.from_constructor(data, device)
+        if cls is not Tensor:
+            made.__class__ = cls
+        return made
 
     # ---- what it is (tensor.py) -----------------------------------------------------------------------------------
     @property
@@ -136,7 +149,7 @@ class Tensor(Variable):
         """The same values without history: shares memory and version counter."""
         self.memory()
         result = wrap(self._array)
-        result._version = self.version()
+        result._counter = self.version()
         return result
 
     @property
@@ -661,6 +674,7 @@ class Tensor(Variable):
     item = convert.item
     tolist = convert.tolist
     numpy = convert.numpy
+    new = legacy.new
     new_tensor = convert.new_tensor
     new_zeros = convert.new_zeros
     new_ones = convert.new_ones

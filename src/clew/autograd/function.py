@@ -369,7 +369,7 @@ def _hang(node: Any, args: tuple[Any, ...], outputs: list[Any], recorded: bool) 
         wants = recorded and id(out) not in no_gradient and out._array.dtype.kind in "fcV"
         if id(out) in given and id(out) not in dirty:  # an input returned as it is: an alias of it
             alias = wrap(out.memory())
-            alias._version = out.version()
+            alias._counter = out.version()
             alias._view = None if not recorded else _custom_view(out)
             outputs[i] = out = alias
         if wants:

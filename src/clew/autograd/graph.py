@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from clew.autograd.backward import GradientEdge, get_gradient_edge
-from clew.core.engine import leaf_hooks
+from clew.core.hooks import leaf_hooks
 from clew.core.modes import switches
 from clew.core.node import AccumulateGrad, Node, RemovableHandle
 from clew.core.variable import Variable, wrap

@@ -2,5 +2,5 @@
 
 Read in this order: `modes` (is anything recorded?), `version` (was a saved value overwritten?), `node` (one recorded
 operation), `variable` (an array and its place in the graph), `primitive` (one operation, declared once),
-`engine` (the walk back), `inplace` (views and writes).
+`engine` (the walk back) with `hooks`, `inplace` (views and writes).
 """

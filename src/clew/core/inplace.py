@@ -56,7 +56,7 @@ def refusal(tensor: Variable, created: str, what: str) -> RuntimeError:
     if edge is None or edge[0].__class__ is AccumulateGrad:
         head = f"A view was created in no_grad mode and {what} modified inplace with grad mode enabled."
     else:
-        head = f"Output {edge[1]} of {edge[0].name().rstrip('0').replace('Backward', '')} is a view"
+        head = f"Output {edge[1]} of {edge[0].name().rstrip('0').removesuffix('Backward')} is a view"
         if created == "no_grad":
             head += f" of a view which was created in no_grad mode and {what} modified inplace with grad mode enabled."
         else:
@@ -78,7 +78,7 @@ class View:
 
     def stale(self) -> bool:
         """Whether the memory was written since the view's history was worked out."""
-        version = self.base._version
+        version = self.base._counter
         return version is not None and version.n != self.tick
 
     def refresh(self, tensor: Variable) -> None:
@@ -128,10 +128,10 @@ def make_view(
     result = _new(classes.tensor)
     result._array = made
     result._meta = None
-    version = tensor._version
+    version = tensor._counter
     if version is None:
-        version = tensor._version = Version()
-    result._version = version
+        version = tensor._counter = Version()
+    result._counter = version
     parent = tensor._view
     edge = tensor._edge if parent is None else tensor.edge()
     result._edge = None
@@ -175,8 +175,8 @@ def make_view(
 
 def mark_view(result: Any, tensor: Variable, step: Step, created: str = "") -> Any:
     """Note that `result` shares the memory of `tensor`, which one step leads to."""
-    result._version = tensor.version()
-    if result._version.inference:
+    result._counter = tensor.version()
+    if result._counter.inference:
         return result
     parent = tensor._view
     if altered and not switches.grad:
@@ -195,7 +195,7 @@ def check_write(tensor: Variable, recorded: bool = False, shared: bool = False) 
     recorded: what is written has a history of its own; shared: all elements get the same value, so they may share
     memory.
     """
-    version = tensor._version
+    version = tensor._counter
     if version is not None and version.inference and not switches.inference:
         raise RuntimeError(INFERENCE_WRITE)
     if not altered or switches.grad:
@@ -282,7 +282,7 @@ def _keep_saved(node: Any, tensor: Variable, result: Variable) -> None:
     else:
         node.saved = tuple([None if s is None else tuple([kept(v) for v in s]) for s in node.saved])
     version = tensor.version()
-    outputs = result._version
+    outputs = result._counter
     versions = [(v, n) for v, n in node.versions if v is not version or not copies]
     node.versions = tuple([(version, version.n + 1) if v is outputs else (v, n) for v, n in versions])
 
@@ -422,9 +422,9 @@ def in_place_binary(op: Callable[..., Any], forward: Callable[[Any, Any], Any], 
             self._array = value = forward(array, b)
             if self._meta.__class__ is AccumulateGrad:
                 self._meta.array = value
-        version = self._version
+        version = self._counter
         if version is None:
-            version = self._version = Version()
+            version = self._counter = Version()
         version.n += 1
         frame = _getframe(1)
         if internal[frame.f_code.co_filename]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -23,8 +23,8 @@ next_seq = count().__next__
 _getframe = sys._getframe
 LEAF_SEQ = 2**64 - 1  # PyTorch's number for sinks: they go before everything else that is ready
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
-_PROGRAMS = str(Path(_PACKAGE, "labs", "programs"))
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_PROGRAMS = os.path.join(_PACKAGE, "labs", "programs")
 
 
 class _Internal(dict[str, bool]):

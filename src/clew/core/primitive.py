@@ -300,9 +300,9 @@ class Primitive:
 
 def watch(variable: Variable) -> tuple[Version, int]:
     """The counter of a variable whose values are being saved, and what it reads now."""
-    version = variable._version
+    version = variable._counter
     if version is None:
-        version = variable._version = _new(Version)
+        version = variable._counter = _new(Version)
         version.n = 0
         version.where = None
         return version, 0
@@ -345,7 +345,7 @@ def pack_saved(node: Node, pack: Callable[[Any], Any], unpack: Callable[[Any], A
                 done[id(value)] = Packed(pack(tensor), unpack)
             finally:
                 switches.saved_hooks, switches.grad = hooks, grad
-            if tensor._version is not None and tensor._version.n != before:
+            if tensor._counter is not None and tensor._counter.n != before:
                 raise RuntimeError(
                     "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook "
                     "cannot be modified by in-place operations as this can lead to unexpected side-effects. Please open "

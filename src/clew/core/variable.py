@@ -47,11 +47,11 @@ class Retained:
 class Variable:
     """An array in the graph."""
 
-    __slots__ = ("__dict__", "__weakref__", "_array", "_edge", "_meta", "_version", "_view")
+    __slots__ = ("__dict__", "__weakref__", "_array", "_counter", "_edge", "_meta", "_view")
 
     _array: Any  # the values: an ndarray, or a NumPy scalar
     _edge: Edge | None  # the node that made it and which output it is; for a leaf its sink; None: no gradient wanted
-    _version: Version | None  # the counter of its memory, made when first needed, shared by all who share the memory
+    _counter: Version | None  # the counter of its memory, made when first needed, shared by all who share the memory
     _view: View | None  # of what it is a view, and how
     _meta: AccumulateGrad | Retained | None  # where `.grad` is kept
 
@@ -72,24 +72,30 @@ class Variable:
 
     def version(self) -> Version:
         """The counter of this memory."""
-        version = self._version
+        version = self._counter
         if version is None:
-            version = self._version = Version()
+            version = self._counter = Version()
         return version
 
     def written(self) -> None:
         """Note that the memory was written, and by which line."""
-        version = self._version
+        version = self._counter
         if version is None:
-            version = self._version = Version()
+            version = self._counter = Version()
         elif version.inference:
             return
         version.n += 1
         version.where = user_place(3)
 
     @property
-    def _version_number(self) -> int:
-        return 0 if self._version is None else self._version.n
+    def _version(self) -> int:
+        """How often this memory was written. RuntimeError for tensors of inference mode, which do not count."""
+        counter = self._counter
+        if counter is None:
+            return 0
+        if counter.inference:
+            raise RuntimeError("Inference tensors do not track version counter.")
+        return counter.n
 
     # ---- place in the graph ---------------------------------------------------------------------------------------
     def edge(self) -> Edge | None:
@@ -147,7 +153,7 @@ class Variable:
     def _become_leaf(self) -> None:
         if self._array.dtype.kind not in "fcV":
             raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
-        if self._version is not None and self._version.inference and not switches.inference:
+        if self._counter is not None and self._counter.inference and not switches.inference:
             raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         sink = AccumulateGrad(self)
         sink.array = self._array
@@ -241,7 +247,7 @@ def wrap(array: Any, edge: Edge | None = None) -> Any:
     result._edge = edge
     result._view = None
     result._meta = None
-    result._version = INFERENCE if altered and switches.inference else None
+    result._counter = INFERENCE if altered and switches.inference else None
     return result
 
 

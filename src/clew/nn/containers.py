@@ -25,7 +25,11 @@ class _Listed(Module):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             items = list(self._modules.items())[index]
-            return type(self)(OrderedDict(items)) if isinstance(self, Sequential) else type(self)(m for _, m in items)  # type: ignore[call-arg]
+            return (
+                type(self)(OrderedDict(items))
+                if isinstance(self, Sequential)
+                else type(self)(m for _, m in items)
+            )  # type: ignore[call-arg]
         return self._modules[self._position(index)]
 
     def __setitem__(self, index: int, module: Module) -> None:
@@ -132,7 +136,9 @@ class ModuleList(_Listed):
         lines = []
         for first, last, text in runs:
             text = text.replace("\n", "\n  ")
-            lines.append(f"({first}): {text}" if first == last else f"({first}-{last}): {last - first + 1} x {text}")
+            lines.append(
+                f"({first}): {text}" if first == last else f"({first}-{last}): {last - first + 1} x {text}"
+            )
         return f"{self._get_name()}(\n  " + "\n  ".join(lines) + "\n)"
 
 
@@ -186,7 +192,8 @@ class ModuleDict(Module):
         """Add the modules of a mapping or of pairs."""
         if not isinstance(modules, Iterable):
             raise TypeError(
-                "ModuleDict.update should be called with an iterable of key/value pairs, but got " + type(modules).__name__
+                "ModuleDict.update should be called with an iterable of key/value pairs, but got "
+                + type(modules).__name__
             )
         for name, module in modules.items() if hasattr(modules, "items") else modules:
             self[name] = module
@@ -237,7 +244,9 @@ class ParameterList(Module):
     def extend(self, values: Iterable[Any]) -> ParameterList:
         """Add tensors at the end."""
         if not isinstance(values, Iterable) or isinstance(values, Variable):
-            raise TypeError(f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}")
+            raise TypeError(
+                f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}"
+            )
         for value in values:
             self.append(value)
         return self

@@ -1,3 +1,4 @@
+# ruff: noqa: F401
 """The functions behind the layers: `torch.nn.functional`."""
 
 from __future__ import annotations
@@ -12,10 +13,28 @@ import numpy as np
 from clew.core.inplace import in_place
 from clew.core.variable import wrap
 from clew.ops import activation as _activations
-from clew.ops.activation import gelu, glu, hardshrink, logsigmoid, prelu, rrelu, softplus, softshrink, softsign, tanhshrink
+from clew.ops.activation import (
+    gelu,
+    glu,
+    hardshrink,
+    logsigmoid,
+    prelu,
+    rrelu,
+    softplus,
+    softshrink,
+    softsign,
+    tanhshrink,
+)
 from clew.ops.conv import (
-    conv1d, conv2d, conv3d, conv_tbc, conv_transpose1d, conv_transpose2d, conv_transpose3d,
+    conv1d,
+    conv2d,
+    conv3d,
+    conv_tbc,
+    conv_transpose1d,
+    conv_transpose2d,
+    conv_transpose3d,
 )  # fmt: skip
+from clew.ops.cross_entropy import cross_entropy, nll_loss
 from clew.ops.distance import cosine_similarity, pairwise_distance
 from clew.ops.einsum import bilinear
 from clew.ops.elementwise import sigmoid
@@ -23,16 +42,45 @@ from clew.ops.index import embedding as _embedding
 from clew.ops.index import one_hot
 from clew.ops.linalg import linear
 from clew.ops.loss import (
-    binary_cross_entropy, binary_cross_entropy_with_logits, cosine_embedding_loss, cross_entropy, gaussian_nll_loss,
-    hinge_embedding_loss, huber_loss, kl_div, l1_loss, margin_ranking_loss, mse_loss, multi_margin_loss,
-    multilabel_margin_loss, multilabel_soft_margin_loss, nll_loss, poisson_nll_loss, smooth_l1_loss, soft_margin_loss,
-    triplet_margin_loss, triplet_margin_with_distance_loss,
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cosine_embedding_loss,
+    gaussian_nll_loss,
+    hinge_embedding_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    margin_ranking_loss,
+    mse_loss,
+    multi_margin_loss,
+    multilabel_margin_loss,
+    multilabel_soft_margin_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+    soft_margin_loss,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
 )  # fmt: skip
 from clew.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from clew.ops.pad import channel_shuffle, pad, pixel_shuffle, pixel_unshuffle
 from clew.ops.pool import (
-    adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d, avg_pool1d, avg_pool2d, avg_pool3d, fold, lp_pool1d,
-    lp_pool2d, lp_pool3d, max_pool1d, max_pool2d, max_pool3d, max_unpool1d, max_unpool2d, max_unpool3d, unfold,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    fold,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+    unfold,
 )  # fmt: skip
 from clew.ops.resize import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, interpolate
 from clew.ops.sampling import bernoulli_mask
@@ -226,7 +274,9 @@ def scaled_dot_product_attention(
     query (…, L, E), key (…, S, E), value (…, S, Ev); a bool mask keeps where true, a float mask is added.
     """
     if is_causal and attn_mask is not None:
-        raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
+        raise RuntimeError(
+            "_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
+        )
     if enable_gqa:
         groups = query.size(-3) // key.size(-3)
         key, value = key.repeat_interleave(groups, -3), value.repeat_interleave(groups, -3)
@@ -256,10 +306,14 @@ def normalize(input: Any, p: float = 2.0, dim: Any = 1, eps: float = 1e-12, out:
     return input.div(length, out=out) if out is not None else input / length
 
 
-def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
+def local_response_norm(
+    input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Any:
     """x / (k + α · mean of x² over `size` neighbouring channels)^β (Krizhevsky et al. 2012); beyond the border x is 0."""
     if input.dim() < 3:
-        raise ValueError(f"Expected 3D or higher dimensionality {' ' * 25}input (got {input.dim()} dimensions)")
+        raise ValueError(
+            f"Expected 3D or higher dimensionality {' ' * 25}input (got {input.dim()} dimensions)"
+        )
     if input.numel() == 0:
         return input
     borders = (0, 0) * (input.dim() - 2) + (size // 2, (size - 1) // 2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from clew.core.node import RemovableHandle
@@ -65,6 +67,21 @@ def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHan
     return RemovableHandle(global_hooks.backward, hook)
 
 
+def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`hook(module, name, parameter)` whenever a module registers a parameter."""
+    return RemovableHandle(global_hooks.parameters, hook)
+
+
+def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`hook(module, name, buffer)` whenever a module registers a buffer."""
+    return RemovableHandle(global_hooks.buffers, hook)
+
+
+def register_module_module_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """`hook(module, name, submodule)` whenever a module registers a submodule."""
+    return RemovableHandle(global_hooks.modules, hook)
+
+
 def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """`forward` with everything that hangs on it."""
     for hook in (*global_hooks.forward_pre.values(), *module._forward_pre_hooks.values()):
@@ -88,7 +105,9 @@ def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     return watch.on_outputs(result) if watch is not None else result
 
 
-def _before(module: Any, hook: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _before(
+    module: Any, hook: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
     function = getattr(hook, "function", hook)
     if getattr(hook, "with_kwargs", False):
         result = function(module, args, kwargs)
@@ -107,8 +126,29 @@ def _before(module: Any, hook: Any, args: tuple[Any, ...], kwargs: dict[str, Any
 
 def _after(module: Any, hook: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
     function = getattr(hook, "function", hook)
-    new = function(module, args, kwargs, result) if getattr(hook, "with_kwargs", False) else function(module, args, result)
+    new = (
+        function(module, args, kwargs, result)
+        if getattr(hook, "with_kwargs", False)
+        else function(module, args, result)
+    )
     return result if new is None else new
+
+
+NO_INPUT_GRADIENTS = (
+    "Full backward hook is firing when gradients are computed with respect to module outputs since no inputs require "
+    "gradients. See https://docs.pytorch.org/docs/main/generated/torch.nn.Module.html#torch.nn.Module."
+    "register_full_backward_hook for more details."
+)
+
+
+def _replacing(result: Any, count: int, hook: str, what: str) -> tuple[Any, ...]:
+    """The gradients a hook returned, as many as there were."""
+    new = result if isinstance(result, tuple) else (result,)
+    if len(new) != count:
+        raise RuntimeError(
+            f"Backward {hook} returned an invalid number of {what}, got {len(new)}, but expected {count}"
+        )
+    return new
 
 
 class BackwardHooks:
@@ -133,7 +173,7 @@ class BackwardHooks:
         def done(grad_inputs: tuple[Any, ...], _: tuple[Any, ...]) -> Any:
             places: list[Any] = [None] * len(args)
             for i, g in zip(tensors, grad_inputs, strict=False):
-                places[i] = g
+                places[i] = args[i].new_zeros(args[i].shape) if g is None else g
             result = self._finish(tuple(places))
             return None if result is None else tuple(result[i] for i in tensors)
 
@@ -149,7 +189,7 @@ class BackwardHooks:
         for hook in self.hooks:
             result = hook(self.module, grad_inputs, self.grad_outputs)
             if result is not None:
-                grad_inputs = changed = result if isinstance(result, tuple) else (result,)
+                grad_inputs = changed = _replacing(result, len(grad_inputs), "hook", "grad_input")
         self.grad_outputs = None
         return changed
 
@@ -169,9 +209,10 @@ class BackwardHooks:
             for hook in self.pre_hooks:
                 changed = hook(self.module, tuple(places))
                 if changed is not None:
-                    places = list(changed if isinstance(changed, tuple) else (changed,))
+                    places = list(_replacing(changed, len(places), "pre hook", "grad_output"))
             self.grad_outputs = tuple(places)
             if self.hooks and not self.caught:  # no input wants a gradient: nothing else will call the hooks
+                warnings.warn(NO_INPUT_GRADIENTS, stacklevel=2)
                 self._finish((None,) * self.inputs)
             return tuple(places[i] for i in tensors)
 
@@ -182,8 +223,8 @@ class BackwardHooks:
         return new[0] if single else type(result)(new)
 
 
-def _identity(tensors: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
-    """The tensors passed through one node that does nothing."""
+@cache
+def _identity_function() -> Any:
     from clew.autograd.function import Function
 
     class BackwardHookFunction(Function):
@@ -196,6 +237,11 @@ def _identity(tensors: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
         def backward(ctx: Any, *grads: Any) -> Any:
             return grads
 
-    passed = BackwardHookFunction.apply(*tensors)
+    return BackwardHookFunction
+
+
+def _identity(tensors: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
+    """The tensors passed through one node that does nothing."""
+    passed = _identity_function().apply(*tensors)
     node = next(t.grad_fn for t in passed if t.requires_grad)
     return passed, node

@@ -24,7 +24,16 @@ __all__ = [
 
 def calculate_gain(nonlinearity: str, param: Any = None) -> float:
     """The factor by which a nonlinearity's weights are scaled up: √2 for relu, 5/3 for tanh …"""
-    linear = ("linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "sigmoid")
+    linear = (
+        "linear",
+        "conv1d",
+        "conv2d",
+        "conv3d",
+        "conv_transpose1d",
+        "conv_transpose2d",
+        "conv_transpose3d",
+        "sigmoid",
+    )
     if nonlinearity in linear:
         return 1.0
     if nonlinearity == "tanh":
@@ -71,20 +80,38 @@ def normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, generator: Any = N
 def trunc_normal_(
     tensor: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
 ) -> Any:
-    """Fill from N(mean, std²) cut to [a, b], by the inverse of its distribution function."""
+    """Fill from N(mean, std²) cut to [a, b]: whole tensors are drawn until every value was inside once (Robert 1995)."""
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. The distribution of values may be incorrect.",
             stacklevel=2,
         )
+    inside = math.erf((b - mean) / std / math.sqrt(2)) / 2 - math.erf((a - mean) / std / math.sqrt(2)) / 2
+    fill = _until_inside if inside > 0.3 else _until_accepted
     with no_grad():
-        low = (1.0 + math.erf((a - mean) / std / math.sqrt(2.0))) / 2.0
-        up = (1.0 + math.erf((b - mean) / std / math.sqrt(2.0))) / 2.0
-        tensor.uniform_(2 * low - 1, 2 * up - 1, generator=generator)
-        tensor.erfinv_()
-        tensor.mul_(std * math.sqrt(2.0))
-        tensor.add_(mean)
-        return tensor.clamp_(min=a, max=b)
+        return tensor.copy_(fill(tensor, mean, std, a, b, generator))
+
+
+def _until_inside(tensor: Any, mean: float, std: float, a: float, b: float, generator: Any) -> Any:
+    """Normal values; those outside [a, b] are drawn again."""
+    result = tensor.detach().clone().normal_(mean, std, generator=generator)
+    low, high = (tensor.new_tensor(bound).item() for bound in (a, b))
+    while (wrong := (result < low) | (result > high)).any():
+        result = result.clone().normal_(mean, std, generator=generator).where(wrong, result)
+    return result
+
+
+def _until_accepted(tensor: Any, mean: float, std: float, a: float, b: float, generator: Any) -> Any:
+    """Uniform values on [a, b], each kept with the probability that its density, relative to the peak's, says."""
+    peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2
+    result = waiting = None
+    while waiting is None or waiting.any():
+        drawn = tensor.detach().clone().uniform_(a, b, generator=generator)
+        result = drawn if result is None else drawn.where(waiting, result)
+        density = ((drawn - mean) / std) ** 2 * -0.5 - peak
+        refused = drawn.clone().uniform_(generator=generator).log() > density
+        waiting = refused if waiting is None else waiting & refused
+    return result
 
 
 def constant_(tensor: Any, val: float) -> Any:
@@ -214,3 +241,48 @@ def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = No
             tensor.memory()[chosen._array, column] = 0
         tensor.written()
     return tensor
+
+
+def _older(name: str) -> Any:
+    """PyTorch's older spelling without the underscore: it warns, and does the same."""
+    function = globals()[name + "_"]
+
+    def deprecated(*args: Any, **kwargs: Any) -> Any:
+        warnings.warn(
+            f"`nn.init.{name}` is now deprecated in favor of `nn.init.{name}_`.", FutureWarning, stacklevel=2
+        )
+        return function(*args, **kwargs)
+
+    deprecated.__name__ = deprecated.__qualname__ = name
+    deprecated.__doc__ = f"`{name}_` under its older name."
+    return deprecated
+
+
+(
+    constant,
+    dirac,
+    eye,
+    kaiming_normal,
+    kaiming_uniform,
+    normal,
+    orthogonal,
+    sparse,
+    uniform,
+    xavier_normal,
+    xavier_uniform,
+) = map(
+    _older,
+    [
+        "constant",
+        "dirac",
+        "eye",
+        "kaiming_normal",
+        "kaiming_uniform",
+        "normal",
+        "orthogonal",
+        "sparse",
+        "uniform",
+        "xavier_normal",
+        "xavier_uniform",
+    ],
+)

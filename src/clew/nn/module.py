@@ -22,6 +22,7 @@ class Module(StateDict):
 
     training: bool
     call_super_init = False
+    _hooked = False  # whether any hook was ever registered on a module: calls of others are direct
 
     _HOOKS = (
         "_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_forward_pre_hooks", "_state_dict_hooks",
@@ -42,13 +43,14 @@ class Module(StateDict):
         state["_buffers"] = {}
         state["_modules"] = {}
         state["_non_persistent_buffers_set"] = set()
-        state["_hooked"] = False  # whether any hook was ever registered here: calls without are direct
         for name in self._HOOKS:
             state[name] = OrderedDict()
 
     def forward(self, *input: Any) -> Any:
         """What the module computes; every subclass defines it."""
-        raise NotImplementedError(f'Module [{type(self).__name__}] is missing the required "forward" function')
+        raise NotImplementedError(
+            f'Module [{type(self).__name__}] is missing the required "forward" function'
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._hooked or global_hooks.exist:
@@ -128,7 +130,8 @@ class Module(StateDict):
         self.__dict__.update(state)
         for name in self._HOOKS:
             self.__dict__.setdefault(name, OrderedDict())
-        self.__dict__.setdefault("_hooked", True)
+        if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks:
+            self.__dict__["_hooked"] = True
         self.__dict__.setdefault("_non_persistent_buffers_set", set())
 
     # ---- registration ------------------------------------------------------------------------------------------------
@@ -185,7 +188,9 @@ class Module(StateDict):
     register_module = add_module
 
     # ---- walking -----------------------------------------------------------------------------------------------------
-    def named_modules(self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Module]]:
+    def named_modules(
+        self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
         """This module and all below it, each once, with dotted names."""
         memo = set() if memo is None else memo
         if self in memo:
@@ -195,7 +200,9 @@ class Module(StateDict):
         yield prefix, self
         for name, module in self._modules.items():
             if module is not None:
-                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
+                yield from module.named_modules(
+                    memo, f"{prefix}.{name}" if prefix else name, remove_duplicate
+                )
 
     def modules(self) -> Iterator[Module]:
         """This module and all below it."""
@@ -216,10 +223,18 @@ class Module(StateDict):
             yield module
 
     def _named_members(
-        self, members: Callable[[Module], Any], prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+        self,
+        members: Callable[[Module], Any],
+        prefix: str = "",
+        recurse: bool = True,
+        remove_duplicate: bool = True,
     ) -> Iterator[tuple[str, Any]]:
         seen = set()
-        modules = self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate) if recurse else [(prefix, self)]
+        modules = (
+            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+            if recurse
+            else [(prefix, self)]
+        )
         for path, module in modules:
             for name, value in members(module):
                 if value is None or value in seen:
@@ -228,7 +243,9 @@ class Module(StateDict):
                     seen.add(value)
                 yield f"{path}.{name}" if path else name, value
 
-    def named_parameters(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, Parameter]]:
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
         """All parameters with dotted names."""
         return self._named_members(lambda m: m._parameters.items(), prefix, recurse, remove_duplicate)
 
@@ -237,7 +254,9 @@ class Module(StateDict):
         for _, value in self.named_parameters(recurse=recurse):
             yield value
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
         """All buffers with dotted names."""
         return self._named_members(lambda m: m._buffers.items(), prefix, recurse, remove_duplicate)
 
@@ -393,12 +412,21 @@ class Module(StateDict):
         return self._hook("_forward_pre_hooks", _Hook(hook, with_kwargs=with_kwargs), prepend)
 
     def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
+        self,
+        hook: Callable[..., Any],
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
     ) -> RemovableHandle:
         """`hook(module, args, output)` runs after `forward`; what it returns replaces the output."""
-        return self._hook("_forward_hooks", _Hook(hook, with_kwargs=with_kwargs, always_call=always_call), prepend)
+        return self._hook(
+            "_forward_hooks", _Hook(hook, with_kwargs=with_kwargs, always_call=always_call), prepend
+        )
 
-    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+    def register_full_backward_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
         """`hook(module, grad_output)` runs before the module's gradients are computed."""
         return self._hook("_backward_pre_hooks", hook, prepend)
 
@@ -435,7 +463,9 @@ class _Hook:
 
     __slots__ = ("always_call", "function", "with_kwargs")
 
-    def __init__(self, function: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False) -> None:
+    def __init__(
+        self, function: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
+    ) -> None:
         self.function = function
         self.with_kwargs = with_kwargs
         self.always_call = always_call

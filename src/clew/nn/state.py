@@ -19,7 +19,11 @@ class _IncompatibleKeys(IncompatibleKeys):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "<All keys matched successfully>" if not self.missing_keys and not self.unexpected_keys else super().__repr__()
+        return (
+            "<All keys matched successfully>"
+            if not self.missing_keys and not self.unexpected_keys
+            else super().__repr__()
+        )
 
     __str__ = __repr__
 
@@ -27,7 +31,8 @@ class _IncompatibleKeys(IncompatibleKeys):
 class _Loading(threading.local):
     """The writes of the `load_state_dict` under way, made only once everything has been found right."""
 
-    writes: list[Callable[[], Any]] = []
+    def __init__(self) -> None:
+        self.writes: list[Callable[[], Any]] = []
 
 
 _loading = _Loading()
@@ -63,7 +68,9 @@ class StateDict:
         if self._has_extra():
             destination[prefix + EXTRA] = self.get_extra_state()
 
-    def state_dict(self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False) -> Any:
+    def state_dict(
+        self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> Any:
         """Parameters and persistent buffers by dotted name. The values share the module's memory."""
         if args:
             destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])
@@ -94,7 +101,9 @@ class StateDict:
             hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
         assign = local_metadata.get("assign_to_params_buffers", False)
         buffers = {n: b for n, b in self._buffers.items() if n not in self._non_persistent_buffers_set}
-        own = {name: value for name, value in (*self._parameters.items(), *buffers.items()) if value is not None}
+        own = {
+            name: value for name, value in (*self._parameters.items(), *buffers.items()) if value is not None
+        }
         for name, value in own.items():
             key = prefix + name
             if key not in state_dict:
@@ -116,7 +125,9 @@ class StateDict:
             for key in state_dict:
                 if key.startswith(prefix) and key != extra:
                     name = key[len(prefix) :].split(".", 1)
-                    if (len(name) > 1 and name[0] not in self._modules) or (len(name) == 1 and name[0] not in own):
+                    if (len(name) > 1 and name[0] not in self._modules) or (
+                        len(name) == 1 and name[0] not in own
+                    ):
                         unexpected_keys.append(key)
 
     def _load_one(self, name: str, key: str, value: Any, loaded: Any, assign: bool) -> str | None:
@@ -150,7 +161,9 @@ class StateDict:
             )
         return None
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> _IncompatibleKeys:
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> _IncompatibleKeys:
         """Copy values into parameters and buffers by name. RuntimeError, listing every mismatch, if any is wrong.
 
         Shapes and keys are checked before anything is written, so that a wrong checkpoint leaves the module untouched.
@@ -192,7 +205,9 @@ class StateDict:
                 listed = ", ".join(f'"{k}"' for k in missing)
                 errors.insert(0, f"Missing key(s) in state_dict: {listed}. ")
         if errors:
-            raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors))
+            raise RuntimeError(
+                f"Error(s) in loading state_dict for {type(self).__name__}:\n\t" + "\n\t".join(errors)
+            )
         with no_grad():
             for write in writes:
                 write()
@@ -212,7 +227,9 @@ class StateDict:
         """`hook(module, state_dict, prefix, local_metadata, strict, missing, unexpected, errors)` before loading."""
         return RemovableHandle(self._load_state_dict_pre_hooks, lambda *args: hook(self, *args))  # type: ignore[attr-defined]
 
-    def _register_load_state_dict_pre_hook(self, hook: Callable[..., Any], with_module: bool = False) -> RemovableHandle:
+    def _register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], with_module: bool = False
+    ) -> RemovableHandle:
         function = (lambda *args: hook(self, *args)) if with_module else hook
         return RemovableHandle(self._load_state_dict_pre_hooks, function)  # type: ignore[attr-defined]
 

@@ -126,12 +126,12 @@ def unary(
         value = forward(a)
         result = _new(classes.tensor)
         result._array = value
-        result._version = result._view = result._meta = None
+        result._counter = result._view = result._meta = None
         edge = input._edge if input._view is None else input.edge()
         if edge is None or (altered and not switches.grad) or not differentiable:
             result._edge = None
             if altered and switches.inference:
-                result._version = INFERENCE
+                result._counter = INFERENCE
             return result
         made = node_class()
         made.primitive = primitive
@@ -146,7 +146,7 @@ def unary(
             made.code, made.lasti = user_place(2)
         result._edge = (made, 0)
         if saves_out:
-            result._version = version = Version()
+            result._counter = version = Version()
             made.versions = ((version, 0),)
             made.saved = ((value,),) if not saves_self else (gather((a, value)),)
         elif saves_self:
@@ -247,12 +247,12 @@ def binary(
                 raise broadcast_error(a.shape, b.shape) from None
             result = _new(classes.tensor)
             result._array = value
-            result._version = result._view = result._meta = None
+            result._counter = result._view = result._meta = None
             edge1 = input._edge if input._view is None else input.edge()
             if (edge1 is None and edge2 is None) or (altered and not switches.grad) or not differentiable:
                 result._edge = None
                 if altered and switches.inference:
-                    result._version = INFERENCE
+                    result._counter = INFERENCE
                 return result
             made = node_class()
             made.primitive = primitive
@@ -387,12 +387,12 @@ def single(primitive: Primitive, input: Any, value: Any, saved: tuple[Any, ...],
     """
     result = _new(classes.tensor)
     result._array = value
-    result._version = result._view = result._meta = None
+    result._counter = result._view = result._meta = None
     edge = input._edge if input._view is None else input.edge()
     if edge is None or (altered and not switches.grad):
         result._edge = None
         if altered and switches.inference:
-            result._version = INFERENCE
+            result._counter = INFERENCE
         return result
     made = primitive.node()
     made.primitive = primitive

@@ -15,7 +15,7 @@ from clew.dtypes import (
     int64, tensor_type_name, uint8,
 )  # fmt: skip
 from clew.ops._builders import convert
-from clew.ops.create import as_dtype, to_array
+from clew.ops.create import as_dtype, finish, full, shape_of, to_array
 
 NOT_NUMPY = "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
 _BY_TYPE_NAME = {tensor_type_name(d): d for d in all_dtypes}
@@ -289,32 +289,31 @@ def rebuild(cls: type, values: np.ndarray, requires_grad: bool, state: dict[str,
 # ---- new tensors of the same type -------------------------------------------------------------------------------------------------
 def new_tensor(self: Any, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> Any:
     """A tensor with a copy of `data` in this tensor's type."""
-    from clew.ops.create import finish
-
     check_device(device)
     return finish(to_array(data, as_dtype(dtype) or from_numpy(self._array.dtype), copy=True), requires_grad)
 
 
-def _new_filled(name: str) -> Any:
-    from clew.ops import create
-
-    make = getattr(create, name)
-
-    def new(self: Any, *size: Any, dtype: Any = None, **options: Any) -> Any:
-        return make(*size, dtype=as_dtype(dtype) or from_numpy(self._array.dtype), **options)
+def _new_filled(name: str, make: Any) -> Any:
+    def new(
+        self: Any, *size: Any, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
+        pin_memory: bool = False, **kwargs: Any,
+    ) -> Any:  # fmt: skip
+        check_device(device)
+        if "size" in kwargs:
+            size = (kwargs["size"],)
+        want = as_dtype(dtype, f"new_{name}") or from_numpy(self._array.dtype)
+        return finish(make(shape_of(size, f"new_{name}"), want.np), requires_grad)
 
     new.__name__ = new.__qualname__ = f"new_{name}"
     new.__doc__ = f"`{name}(size)` in this tensor's type."
     return new
 
 
-new_zeros, new_ones, new_empty = _new_filled("zeros"), _new_filled("ones"), _new_filled("empty")
+new_zeros, new_ones, new_empty = _new_filled("zeros", np.zeros), _new_filled("ones", np.ones), _new_filled("empty", np.zeros)
 
 
 def new_full(self: Any, size: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Any:
     """`full(size, fill_value)` in this tensor's type."""
-    from clew.ops.create import full
-
     return full(size, fill_value, dtype=as_dtype(dtype) or from_numpy(self._array.dtype), **options)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,16 @@ import numpy as np
 from clew.core.variable import Variable, wrap
 from clew.device import check as check_device
 from clew.dtypes import (
-    bool_, complex128, defaults, dtype, float32, float64, from_numpy, int64, promote_types, scalar_dtype,
+    bool_, c_name, complex128, contiguous_format, defaults, dtype, float64, from_numpy, int64, legacy_name, promote_types,
+    scalar_dtype,
+    tensor_type_name,
 )  # fmt: skip
 from clew.ops._arguments import check_tensor, sizes, tensor_dtype
+from clew.ops._builders import cast_array
 
 __all__ = [
-    "arange", "as_tensor", "asarray", "empty", "empty_like", "empty_strided", "eye", "from_dlpack", "from_numpy",
-    "frombuffer", "full", "full_like", "linspace", "logspace", "ones", "ones_like", "range", "scalar_tensor", "tensor",
+    "as_tensor", "asarray", "empty", "empty_like", "empty_strided", "eye", "from_dlpack", "from_numpy",
+    "frombuffer", "full", "full_like", "ones", "ones_like", "scalar_tensor", "tensor",
     "zeros", "zeros_like",
 ]  # fmt: skip
 
@@ -47,15 +51,20 @@ def as_dtype(value: Any, function: str = "tensor") -> dtype | None:
     return found
 
 
+MISSING: Any = object()
+
+
 # ---- from data ------------------------------------------------------------------------------------------------------
 def tensor(
-    data: Any, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+    data: Any = MISSING, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
 ) -> Any:
     """A new tensor with a copy of `data`: a number, nested sequences, an array or a tensor.
 
     The type is `dtype`, or the data's own: Python floats take the default type, ints int64. ValueError for ragged
     sequences, TypeError for data that is not numbers.
     """
+    if data is MISSING:
+        raise TypeError('tensor() missing 1 required positional arguments: "data"')
     if device is not None:
         check_device(device)
     if isinstance(data, Variable):
@@ -76,100 +85,167 @@ def to_array(data: Any, want: dtype | None = None, *, copy: bool = False) -> np.
         array = np.asarray(data._array)
     elif isinstance(data, (np.ndarray, np.generic)):
         array = np.asarray(data)
-    elif isinstance(data, (bool, int, float, complex)):
-        return _number(data, want)
+        _check_foreign(array)
+    elif isinstance(data, (float, int, complex)):
+        return _stored([data], want or scalar_dtype(data))[0, ...]
     elif hasattr(data, "__array__") and not isinstance(data, (list, tuple)):
         array = np.asarray(data)
     else:
         return _from_sequence(data, want)
     target = (want or from_numpy_dtype(array.dtype)).np
-    return array.astype(target, copy=copy) if array.dtype.kind != "c" or target.kind == "c" else array.real.astype(target)
+    if array.dtype != target:
+        return cast_array(array, target)
+    return array.copy() if copy else array
 
 
-def _number(value: Any, want: dtype | None) -> np.ndarray:
-    want = want or scalar_dtype(value)
-    if want.category < 2 and isinstance(value, complex):
-        raise TypeError("can't convert complex to int")
-    if want.category == 1 and isinstance(value, (int, float)):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise (OverflowError if math.isinf(value) else ValueError)(
-                "cannot convert float infinity to integer" if math.isinf(value) else "cannot convert float NaN to integer"
-            )
-        info = np.iinfo(want.np)
-        if not info.min <= int(value) <= info.max:
-            raise RuntimeError(
-                "Overflow when unpacking long long"
-                if want is int64
-                else f"value cannot be converted to type {want.np.name}_t without overflow"
-            )
-        return np.asarray(int(value), dtype=want.np)
-    return np.asarray(value).astype(want.np)
+def _check_foreign(array: np.ndarray) -> None:
+    """ValueError for arrays in whose memory no tensor can lie."""
+    if any(s < 0 for s in array.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
+            "currently supported. (You can probably work around this by making a copy of your array  with array.copy().) "
+        )
+    if not array.dtype.isnative:
+        raise ValueError(
+            "given numpy array has byte order different from the native byte order. Conversion between byte orders is "
+            "currently not supported."
+        )
+
+
+_PLAIN = {float, int, bool, complex}
+_SLOW_LIST = (
+    "Creating a tensor from a list of numpy.ndarrays is extremely slow. Please consider converting the list to a single "
+    "numpy.ndarray with numpy.array() before converting to a tensor."
+)
+_MAX_DIMS = 128
+
+
+def _is_sequence(value: Any) -> bool:
+    """Whether C's PySequence_Check would say so: indexable, but no dict."""
+    kind = value.__class__
+    return kind is list or kind is tuple or (hasattr(value, "__getitem__") and not isinstance(value, (dict, Variable, np.generic)))
 
 
 def _from_sequence(data: Any, want: dtype | None) -> np.ndarray:
-    """Nested sequences of numbers, arrays and tensors."""
-    if isinstance(data, (str, bytes)) or not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
-        if isinstance(data, str):
-            raise TypeError("new(): invalid data type 'str'")
+    """Nested sequences of numbers, arrays and tensors. The first elements tell the shape, all of them the type."""
+    if isinstance(data, (str, bytes)):
+        raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
+    shape: list[int] = []
+    first = data
+    while _is_sequence(first):
+        shape.append(len(first))
+        if len(shape) > _MAX_DIMS:
+            raise ValueError(f"too many dimensions '{type(first).__name__}'")
+        if not shape[-1]:
+            break
+        first = first[0]
+    if len(shape) > 1 and isinstance(data[0], np.ndarray):
+        import warnings
+
+        warnings.warn(_SLOW_LIST, UserWarning, stacklevel=4)
+    level = [data]
+    for dim, size in enumerate(shape):
+        for item in level:
+            if not _is_sequence(item) or len(item) != size:
+                _infer(data)  # what cannot be a number at all is found first
+                if not _is_sequence(item):
+                    raise TypeError("not a sequence")
+                raise ValueError(f"expected sequence of length {size} at dim {dim} (got {len(item)})")
+        level = list(chain.from_iterable(level))
+    return _stored(level, want or _infer(level)).reshape(shape)
+
+
+def _infer(data: Any) -> dtype:
+    """The type that holds all the numbers of a flat or nested sequence; the default type where there are none."""
+    if not _is_sequence(data):
+        if isinstance(data, Variable):
+            return tensor_dtype(data)
+        if isinstance(data, np.generic):
+            return from_numpy_dtype(data.dtype)
+        if isinstance(data, (float, int, complex)):
+            return scalar_dtype(data)
         raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
-    kinds: set[dtype] = set()
-    nested = _numbers(data, kinds)
-    inferred = defaults.dtype
-    if kinds:
-        inferred = next(iter(kinds))
-        for kind in kinds:
-            inferred = promote_types(inferred, kind)
-    target = want or inferred
-    try:
-        array = np.array(nested, dtype=None if inferred.category != 3 else np.complex128)
-    except ValueError:
-        array = np.array(None)
-    if array.dtype == object:
-        _refuse_ragged(nested)
-    if target.category < 2 and array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError("cannot convert float NaN to integer")
-    if target.category == 1 and array.size and array.dtype.kind in "iu":
-        info = np.iinfo(target.np)
-        if array.min() < info.min or array.max() > info.max:
-            raise RuntimeError(f"value cannot be converted to type {target.np.name}_t without overflow")
-    return array.astype(target.np)
-
-
-def _numbers(data: Any, kinds: set[dtype]) -> Any:
-    """Nested lists with tensors and arrays turned into plain numbers, noting the types met."""
-    if isinstance(data, (bool, int, float, complex)):
-        kinds.add(scalar_dtype(data))
-        return data
-    if isinstance(data, Variable):
-        kinds.add(tensor_dtype(data))
-        return np.asarray(data._array).tolist()
-    if isinstance(data, (np.ndarray, np.generic)):
-        kinds.add(from_numpy_dtype(data.dtype))
-        return data.tolist()
     if isinstance(data, str):
         raise TypeError("new(): invalid data type 'str'")
-    if data is None or not hasattr(data, "__len__") or not hasattr(data, "__getitem__"):
-        if hasattr(data, "__float__"):
-            kinds.add(defaults.dtype)
-            return float(data)
-        raise RuntimeError(f"Could not infer dtype of {type(data).__name__}")
-    return [_numbers(item, kinds) for item in data]
+    if isinstance(data, np.ndarray):
+        return from_numpy_dtype(data.dtype)
+    kinds = set(map(type, data))
+    if not kinds:
+        return defaults.dtype
+    found: dtype | None = None
+    for kind in [scalar_dtype(kind()) for kind in kinds] if kinds <= _PLAIN else map(_infer, data):
+        found = kind if found is None else promote_types(found, kind)
+    return found  # type: ignore[return-value]
 
 
-def _refuse_ragged(nested: Any) -> None:
-    """PyTorch's sentence for sequences whose lengths differ."""
-    dim, level = 0, [nested]
-    while True:
-        lengths = [len(item) if isinstance(item, list) else -1 for item in level]
-        if len(set(lengths)) > 1:
-            first, other = lengths[0], next(n for n in lengths if n != lengths[0])
-            if -1 in (first, other):
-                raise TypeError("not a sequence") if first != -1 else ValueError("only one element tensors can be converted to Python scalars")  # fmt: skip
-            raise ValueError(f"expected sequence of length {first} at dim {dim} (got {other})")
-        if lengths[0] == -1:
-            raise TypeError(f"new(): invalid data type '{type(level[0]).__name__}'")
-        level = [item for parent in level for item in parent]
-        dim += 1
+def _stored(numbers: list[Any], want: dtype) -> np.ndarray:
+    """Python numbers, NumPy scalars and tensors of one element in a type, with PyTorch's checks."""
+    kinds = set(map(type, numbers))
+    if not kinds <= _PLAIN:
+        numbers = [_plain(value, want) for value in numbers]
+        kinds = set(map(type, numbers))
+    if want.category == 0:
+        return np.fromiter(map(bool, numbers), dtype=np.bool, count=len(numbers))
+    if want.category == 3:
+        return np.array(numbers, dtype=np.complex128).astype(want.np)
+    if want.category == 1:
+        return _whole(numbers, kinds, want)
+    if complex in kinds:
+        raise TypeError("must be real number, not complex")
+    return np.array(numbers, dtype=np.float64).astype(want.np)
+
+
+def _whole(numbers: list[Any], kinds: set[type], want: dtype) -> np.ndarray:
+    """Numbers in an integer type: what it cannot hold is refused, but small negative ones wrap in unsigned types."""
+    if complex in kinds:
+        raise TypeError("'complex' object cannot be interpreted as an integer")
+    info = np.iinfo(want.np)
+    lowest = info.min or -int(info.max)
+    if float in kinds:
+        if all(info.min <= value <= info.max for value in numbers):
+            return np.array([int(value) for value in numbers], dtype=np.int64).astype(want.np)
+    else:
+        wide = np.uint64 if want.itemsize == 8 and not info.min else np.int64
+        try:
+            array = np.array(numbers, dtype=wide)
+        except OverflowError:
+            raise ValueError("Overflow when unpacking long long") from None
+        if want.itemsize == 8 or not array.size or (array.min() >= lowest and array.max() <= info.max):
+            return array.astype(want.np)
+    raise RuntimeError(f"value cannot be converted to type {want.name} without overflow")
+
+
+def _plain(value: Any, want: dtype) -> Any:
+    """A leaf of nested data as a Python number."""
+    if value.__class__ in _PLAIN:
+        return value
+    if isinstance(value, Variable):
+        array = value._array
+        if want.category < 2:
+            if array.size != 1 or array.dtype.kind not in "iub":
+                raise TypeError("only integer tensors of a single element can be converted to an index")
+        elif value.requires_grad:
+            warn_scalar(5)
+        return value.item()  # type: ignore[attr-defined]
+    if isinstance(value, np.generic):
+        return value.item()
+    if want.category < 2 and not hasattr(value, "__index__"):
+        raise TypeError(f"'{type(value).__name__}' object cannot be interpreted as an integer")
+    if want.category >= 2 and not hasattr(value, "__float__") and not hasattr(value, "__index__"):
+        raise TypeError(f"must be real number, not {type(value).__name__}")
+    return operator.index(value) if want.category < 2 else float(value)
+
+
+def warn_scalar(stacklevel: int) -> None:
+    """UserWarning: a number taken from a tensor leaves autograd's sight."""
+    import warnings
+
+    warnings.warn(
+        "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+        "Consider using tensor.detach() first.",
+        UserWarning,
+        stacklevel=stacklevel,
+    )
 
 
 def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Any:
@@ -187,22 +263,38 @@ def asarray(
     obj: Any, *, dtype: dtype | None = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
 ) -> Any:
     """`obj` as a tensor, sharing memory unless `copy` is true."""
-    result = as_tensor(obj, dtype, device)
-    if copy and (result is obj or isinstance(obj, np.ndarray)):
-        result = result.clone()
-    return result.requires_grad_() if requires_grad else result
+    check_device(device)
+    want = as_dtype(dtype, "asarray")
+    if isinstance(obj, (bytes, bytearray, memoryview)):
+        source = frombuffer(obj, dtype=want or defaults.dtype)
+    elif isinstance(obj, Variable):
+        source = obj
+    elif isinstance(obj, np.ndarray):
+        source = from_numpy(obj)
+    elif copy is False:
+        raise ValueError("can't alias arbitrary sequence into a tensor.")
+    else:
+        return finish(to_array(obj, want), requires_grad)
+    if want is not None and tensor_dtype(source) is not want:
+        if copy is False:
+            have = legacy_name(tensor_dtype(source))
+            raise ValueError(f"can't alias tensor with dtype '{have}' into dtype '{legacy_name(want)}'.")
+        source = source.to(want)
+    elif copy:
+        source = source.clone()
+    if requires_grad:
+        return source.requires_grad_()
+    return source.detach() if source is not obj and source.requires_grad else source
 
 
 def from_numpy(ndarray: Any) -> Any:
     """A tensor that shares the memory of a NumPy array."""
     if not isinstance(ndarray, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+        kind = type(ndarray)
+        name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+        raise TypeError(f"expected np.ndarray (got {name})")
+    _check_foreign(ndarray)
     from_numpy_dtype(ndarray.dtype)
-    if any(s < 0 for s in ndarray.strides):
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
-            "currently supported. (You can probably work around this by making a copy of your array  with array.copy().) "
-        )
     if not ndarray.flags.writeable:
         import warnings
 
@@ -214,17 +306,17 @@ def from_numpy(ndarray: Any) -> Any:
             UserWarning,
             stacklevel=2,
         )
-    if not ndarray.dtype.isnative:
-        raise ValueError(
-            "given numpy array has byte order different from the native byte order. Conversion between byte orders is "
-            "currently not supported."
-        )
     return wrap(ndarray.view(np.ndarray))
 
 
-def frombuffer(buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Any:
+def frombuffer(buffer: Any, *, dtype: dtype | None = None, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Any:
     """A one-dimensional tensor that shares the memory of a Python buffer."""
-    size = memoryview(buffer).nbytes
+    if dtype is None:
+        raise TypeError('frombuffer() missing 1 required positional arguments: "dtype"')
+    try:
+        size = memoryview(buffer).nbytes
+    except TypeError:
+        raise ValueError("object does not implement Python buffer protocol.") from None
     if size == 0 or count == 0:
         raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
     if not 0 <= offset < size:
@@ -246,6 +338,11 @@ def frombuffer(buffer: Any, *, dtype: dtype, count: int = -1, offset: int = 0, r
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Any:
     """A tensor that shares the memory of another library's array, through the DLPack protocol."""
     check_device(device)
+    if not hasattr(ext_tensor, "__dlpack__"):
+        raise RuntimeError(
+            "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you might "
+            "have already constructed a tensor from it once."
+        )
     array = np.from_dlpack(ext_tensor)
     if copy:
         array = array.copy()
@@ -254,26 +351,56 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     return wrap(array)
 
 
+def from_constructor(args: tuple[Any, ...], device: Any = None) -> Any:
+    """`torch.Tensor(…)`: of sizes a tensor of that shape, of data its values, of a tensor an alias of it."""
+    check_device(device)
+    if len(args) == 1 and isinstance(args[0], Variable):
+        if args[0]._array.dtype != defaults.dtype.np:
+            raise TypeError(f"expected {tensor_type_name(defaults.dtype)} (got {tensor_type_name(args[0]._array.dtype)})")
+        return wrap(args[0].memory())
+    if len(args) == 1 and not isinstance(args[0], (int, np.integer)):
+        if isinstance(args[0], tuple) and hasattr(args[0], "numel"):  # a Size
+            return empty(args[0])
+        if isinstance(args[0], (float, complex)):
+            raise TypeError(f"new(): data must be a sequence (got {type(args[0]).__name__})")
+        return finish(to_array(args[0], defaults.dtype, copy=True))
+    return empty(args or (0,))
+
+
 # ---- filled ---------------------------------------------------------------------------------------------------------
-def _options(dtype: Any, layout: Any, device: Any) -> np.dtype[Any]:
+def _options(function: str, dtype: Any, device: Any) -> np.dtype[Any]:
     if device is not None:
         check_device(device)
-    return (as_dtype(dtype) or defaults.dtype).np
+    return (as_dtype(dtype, function) or defaults.dtype).np
 
 
-def _shape(size: Sequence[Any], function: str) -> tuple[int, ...]:
+def shape_of(size: Sequence[Any], function: str) -> tuple[int, ...]:
+    """The shape that `f(2, 3)`, `f((2, 3))` or `f()` asks for."""
+    if not size:
+        raise TypeError(f'{function}() missing 1 required positional arguments: "size"')
     try:
         shape = sizes(size)
-    except TypeError as error:
-        got = type(size[0]).__name__ if size else "None"
-        raise TypeError(
-            f"{function}(): argument 'size' (position 1) must be tuple of ints, not {got}"
-        ) from error
-    if any(n < 0 for n in shape):
-        raise RuntimeError(
-            f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}"
-        )
+    except TypeError:
+        shape = None
+    if shape is None or isinstance(size[0], bool):
+        raise _bad_size(size, function)
+    if shape and min(shape) < 0:
+        if function == "zeros":
+            raise RuntimeError("zeros: Dimension size must be non-negative.")
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     return shape
+
+
+def _bad_size(size: Sequence[Any], function: str) -> TypeError:
+    """PyTorch's sentence for a size that is no tuple of ints."""
+    items = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+    if len(items) > 1 and isinstance(items[0], int):
+        at, bad = next((i, v) for i, v in enumerate(items) if not hasattr(v, "__index__"))
+        return TypeError(
+            f"{function}(): argument 'size' failed to unpack the object at pos {at + 1} with error \"type must be tuple of "
+            f'ints,but got {type(bad).__name__}"'
+        )
+    return TypeError(f"{function}(): argument 'size' (position 1) must be tuple of ints, not {type(size[0]).__name__}")
 
 
 def _filled(name: str, make: Any, doc: str) -> tuple[Any, Any]:
@@ -287,19 +414,19 @@ def _filled(name: str, make: Any, doc: str) -> tuple[Any, Any]:
             size = (kwargs.pop("size"),)
         if kwargs:
             raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(kwargs))}'")
-        if out is not None and dtype is None:
-            dtype = tensor_dtype(out)
-        return finish(make(_shape(size, name), _options(dtype, layout, device)), requires_grad, out)
+        if out is not None:
+            dtype = _out_dtype(dtype, out)
+        return finish(make(shape_of(size, name), _options(name, dtype, device)), requires_grad, out)
 
     def new_like(
         input: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
         pin_memory: bool = False, memory_format: Any = None,
     ) -> Any:  # fmt: skip
         array = check_tensor(input, name + "_like")._array
-        _options(dtype, layout, device)
-        want = (as_dtype(dtype) or from_numpy_dtype(array.dtype)).np
+        check_device(device)
+        want = (as_dtype(dtype, name + "_like") or from_numpy_dtype(array.dtype)).np
         made = make(array.shape, want)
-        if array.ndim > 1 and not array.flags.c_contiguous and 0 not in array.strides:
+        if array.ndim > 1 and not array.flags.c_contiguous and 0 not in array.strides and memory_format is not contiguous_format:
             kept = np.empty_like(array, dtype=want)
             kept[...] = made
             made = kept
@@ -312,22 +439,59 @@ def _filled(name: str, make: Any, doc: str) -> tuple[Any, Any]:
     return new, new_like
 
 
+def _out_dtype(dtype: Any, out: Any) -> Any:
+    """The type of a result for `out=`; RuntimeError where another is asked for."""
+    have = tensor_dtype(out)
+    if dtype is not None and as_dtype(dtype) is not have:
+        raise RuntimeError(
+            f"dtype {legacy_name(as_dtype(dtype))} does not match dtype of out parameter ({legacy_name(have)})"
+        )
+    return have
+
+
 zeros, zeros_like = _filled("zeros", np.zeros, "filled with 0")
 ones, ones_like = _filled("ones", np.ones, "filled with 1")
 empty, empty_like = _filled("empty", np.zeros, "whose values are not defined (clew fills them with 0)")
 
 
 def full(
-    size: Any, fill_value: Any, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+    size: Any, fill_value: Any = MISSING, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
     requires_grad: bool = False, pin_memory: bool = False, names: Any = None,
 ) -> Any:  # fmt: skip
     """A tensor of shape `size` filled with one number, whose type decides where `dtype` does not."""
     check_device(device)
+    if fill_value is MISSING:
+        raise TypeError('full() missing 1 required positional arguments: "fill_value"')
     if isinstance(fill_value, Variable):
         fill_value = fill_value._array.item()
-    want = as_dtype(dtype) or scalar_dtype(fill_value)
-    array = np.full(_shape((size,), "full"), _number(fill_value, want), dtype=want.np)
-    return finish(array, requires_grad, out)
+    elif not isinstance(fill_value, (int, float, complex, np.generic)):
+        raise TypeError(f"full(): argument 'fill_value' (position 2) must be Number, not {type(fill_value).__name__}")
+    if isinstance(size, (int, float, str)) or size is None:
+        raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
+    if out is not None:
+        dtype = _out_dtype(dtype, out)
+    want = as_dtype(dtype, "full") or scalar_dtype(fill_value)
+    return finish(np.full(shape_of((size,), "full"), number_in(fill_value, want), dtype=want.np), requires_grad, out)
+
+
+def number_in(value: Any, want: dtype) -> Any:
+    """A number to fill a tensor of some type with; RuntimeError where the type cannot hold it."""
+    value = value.item() if isinstance(value, np.generic) else value
+    real = want.category < 3
+    fits = not (real and isinstance(value, complex) and value.imag != 0.0)
+    if fits and real and isinstance(value, complex):
+        value = value.real
+    if fits and want.category == 1:
+        info = np.iinfo(want.np)
+        fits = (info.min or -int(info.max)) <= value <= info.max
+    elif fits and want.category == 2 and want.itemsize < 8 and math.isfinite(value):
+        largest = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38}.get(want.name, 3.4028234663852886e38)
+        fits = abs(value) <= largest
+    if not fits:
+        raise RuntimeError(f"value cannot be converted to type {c_name(want)} without overflow")
+    if want.category == 1:
+        return np.asarray(int(value) & (2 ** (8 * want.itemsize) - 1), dtype=f"u{want.itemsize}").astype(want.np)
+    return bool(value) if want.category == 0 else value
 
 
 def full_like(
@@ -350,11 +514,11 @@ def empty_strided(
     pin_memory: bool = False,
 ) -> Any:  # fmt: skip
     """A tensor of the given shape and strides (in elements)."""
-    want = _options(dtype, layout, device)
-    shape, strides = _shape((size,), "empty_strided"), sizes((stride,))
+    want = _options("empty_strided", dtype, device)
+    shape, strides = shape_of((size,), "empty_strided"), sizes((stride,))
     if len(shape) != len(strides):
         raise RuntimeError(
-            f"mismatch in length of strides and shape: expected {len(shape)} strides, got {len(strides)}"
+            f"dimensionality of sizes ({len(shape)}) must match dimensionality of strides ({len(strides)})"
         )
     need = 0 if 0 in shape else 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
     memory = np.zeros(need, dtype=want)
@@ -367,108 +531,16 @@ def eye(
     requires_grad: bool = False, pin_memory: bool = False,
 ) -> Any:  # fmt: skip
     """The n × m matrix with ones on the diagonal."""
-    n, m = operator.index(n), operator.index(n if m is None else m)
+    m = n if m is None else m
+    for value, name, position in ((n, "n", 1), (m, "m", 2)):
+        if not hasattr(value, "__index__"):
+            raise TypeError(f"eye(): argument '{name}' (position {position}) must be int, not {type(value).__name__}")
+    n, m = operator.index(n), operator.index(m)
     if n < 0:
         raise RuntimeError(f"n must be greater or equal to 0, got {n}")
     if m < 0:
         raise RuntimeError(f"m must be greater or equal to 0, got {m}")
-    return finish(np.eye(n, m, dtype=_options(dtype, layout, device)), requires_grad, out)
-
-
-# ---- ranges -----------------------------------------------------------------------------------------------------------
-def _value(number: Any) -> Any:
-    return number._array.item() if isinstance(number, Variable) else number
-
-
-def arange(
-    start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None, layout: Any = None,
-    device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
-) -> Any:  # fmt: skip
-    """start, start + step, … below `end`: ⌈(end − start) / step⌉ numbers. int64 where all three are ints."""
-    check_device(device)
-    if end is None:
-        start, end = 0, start
-    start, end, step = _value(start), _value(end), _value(step)
-    _check_range(start, end, step)
-    want = as_dtype(dtype) or (int64 if all(isinstance(v, (int, np.integer)) for v in (start, end, step)) else defaults.dtype)
-    count = max(0, math.ceil((end - start) / step))
-    if want.category == 1:
-        array = (int(start) + int(step) * np.arange(count)) if step == int(step) else start + step * np.arange(count)
-    else:
-        array = start + step * np.arange(count, dtype=np.float64)
-    return finish(array.astype(want.np), requires_grad, out)
-
-
-def _check_range(start: Any, end: Any, step: Any) -> None:
-    if step == 0:
-        raise RuntimeError("step must be nonzero")
-    if not (math.isfinite(start) and math.isfinite(end)):
-        raise RuntimeError(f"unsupported range: {start} -> {end}")
-    if (step > 0 and start > end) or (step < 0 and start < end):
-        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
-
-
-def range(start: Any, end: Any = None, step: Any = 1, **options: Any) -> Any:
-    """start, start + step, … up to and including `end` (deprecated by PyTorch in favour of `arange`)."""
-    import warnings
-
-    warnings.warn(
-        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
-        "Python's range builtin. Instead, use torch.arange, which produces values in [start, end).",
-        UserWarning,
-        stacklevel=2,
-    )
-    if end is None:
-        start, end = 0, start
-    _check_range(start, end, step)
-    count = math.floor((end - start) / step) + 1
-    dtype = options.pop("dtype", None) or float32
-    array = (start + step * np.arange(count, dtype=np.float64)).astype(dtype.np)
-    return finish(array, options.get("requires_grad", False), options.get("out"))
-
-
-def _between(start: float, end: float, steps: Any) -> np.ndarray:
-    """`steps` numbers from `start` to `end`, counted from both ends towards the middle, as PyTorch does."""
-    steps = operator.index(_value(steps))
-    if steps < 0:
-        raise RuntimeError("number of steps must be non-negative")
-    if steps == 1:
-        return np.array([start], dtype=np.float64)
-    step = (end - start) / (steps - 1) if steps else 0.0
-    index = np.arange(steps)
-    return np.where(index < steps // 2, start + step * index, end - step * (steps - 1 - index))
-
-
-def _spaced(start: Any, end: Any, steps: Any, want: dtype) -> np.ndarray:
-    start, end = _value(start), _value(end)
-    if want is not float32:
-        return _between(start, end, steps).astype(want.np)
-    # In float32 PyTorch rounds the step before it multiplies.
-    first, last = np.float32(start), np.float32(end)
-    steps = operator.index(_value(steps))
-    if steps < 2:
-        return _between(first, last, steps).astype(np.float32)
-    step = (last - first) / np.float32(steps - 1)
-    index = np.arange(steps)
-    low = np.float64(first) + np.float64(step) * index
-    high = np.float64(last) - np.float64(step) * (steps - 1 - index)
-    return np.where(index < steps // 2, low, high).astype(np.float32)
-
-
-def linspace(
-    start: Any, end: Any, steps: Any, *, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
-    requires_grad: bool = False, pin_memory: bool = False,
-) -> Any:  # fmt: skip
-    """`steps` numbers evenly from `start` to `end`, both included."""
-    check_device(device)
-    return finish(_spaced(start, end, steps, as_dtype(dtype) or defaults.dtype), requires_grad, out)
-
-
-def logspace(
-    start: Any, end: Any, steps: Any, base: float = 10.0, *, out: Any = None, dtype: Any = None, layout: Any = None,
-    device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
-) -> Any:  # fmt: skip
-    """baseᵉ for e evenly from `start` to `end`."""
-    check_device(device)
-    exponents = _between(_value(start), _value(end), steps)
-    return finish((base**exponents).astype((as_dtype(dtype) or defaults.dtype).np), requires_grad, out)
+    want = _options("eye", dtype if out is None else _out_dtype(dtype, out), device)
+    if want.kind == "u" and want.itemsize > 1:
+        raise NotImplementedError(f"\"eye\" not implemented for '{legacy_name(want)}'")
+    return finish(np.eye(n, m, dtype=want), requires_grad, out)

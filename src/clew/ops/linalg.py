@@ -240,7 +240,7 @@ def _recorded(primitive: Primitive, value: Any, inputs: tuple[Any, ...], arrays:
     """
     result = _new(classes.tensor)
     result._array = value
-    result._version = result._view = result._meta = None
+    result._counter = result._view = result._meta = None
     edges = tuple([None if t is None else t._edge if t._view is None else t.edge() for t in inputs])
     for edge in edges:
         if edge is not None:
@@ -250,7 +250,7 @@ def _recorded(primitive: Primitive, value: Any, inputs: tuple[Any, ...], arrays:
     if edge is None or (altered and not switches.grad):
         result._edge = None
         if altered and switches.inference:
-            result._version = INFERENCE
+            result._counter = INFERENCE
         return result
     made = primitive.node()
     made.primitive = primitive

@@ -10,14 +10,14 @@ import numpy as np
 from clew.core.primitive import Primitive
 from clew.core.promotion import result_dtype
 from clew.core.variable import Variable, wrap
-from clew.ops._arguments import check_tensor, legacy
+from clew.ops._arguments import check_tensor
 from clew.ops._builders import broadcast_error, convert
 from clew.ops.distance import pairwise_distance
 
 __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "cross_entropy",
     "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "margin_ranking_loss", "mse_loss",
-    "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "poisson_nll_loss",
+    "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "poisson_nll_loss",
     "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss", "triplet_margin_with_distance_loss",
 ]  # fmt: skip
 
@@ -49,11 +49,14 @@ def apply_reduction(values: Any, reduction: str) -> Any:
 
 def check_reduction(reduction: str, size_average: Any = None, reduce: Any = None) -> str:
     """The reduction asked for, also in PyTorch's older spelling; ValueError for an unknown word."""
+    if reduction == "mean" and size_average is None and reduce is None:
+        return reduction
     if size_average is not None or reduce is not None:
         average = True if size_average is None else size_average
         chosen = "none" if reduce is False else "mean" if average else "sum"
         warnings.warn(
-            f"size_average and reduce args will be deprecated, please use reduction='{chosen}' instead.", stacklevel=4
+            f"size_average and reduce args will be deprecated, please use reduction='{chosen}' instead.",
+            stacklevel=4,
         )
         return chosen
     if reduction not in ("none", "mean", "sum"):
@@ -82,7 +85,9 @@ def _pointwise(name: str, loss: Any, slope: Any, node: str) -> Primitive:
     def forward(self: Any, target: Any, *, reduction: str, parameter: float) -> Any:
         return _reduce(loss(self - target, parameter), reduction)
 
-    def gradients(xp: Any, g: Any, needs: Any, self: Any, target: Any, reduction: str, parameter: float) -> Any:
+    def gradients(
+        xp: Any, g: Any, needs: Any, self: Any, target: Any, reduction: str, parameter: float
+    ) -> Any:
         difference = self - target
         gd = _share(xp, g, _size(difference), reduction) * slope(xp, difference, parameter)
         return gd, (-gd if needs[1] else None)
@@ -93,13 +98,17 @@ def _pointwise(name: str, loss: Any, slope: Any, node: str) -> Primitive:
 _mse = _pointwise("mse_loss", lambda d, _: d * d, lambda xp, d, _: 2 * d, "MseLossBackward0")
 _smooth = _pointwise(
     "smooth_l1_loss",
-    lambda d, beta: np.where(np.abs(d) < beta, 0.5 * d * d / beta, np.abs(d) - 0.5 * beta).astype(d.dtype, copy=False),
+    lambda d, beta: np.where(np.abs(d) < beta, 0.5 * d * d / beta, np.abs(d) - 0.5 * beta).astype(
+        d.dtype, copy=False
+    ),
     lambda xp, d, beta: xp.where(xp.abs(d) < beta, d / beta, xp.sign(d)),
     "SmoothL1LossBackward0",
 )
 _huber = _pointwise(
     "huber_loss",
-    lambda d, delta: np.where(np.abs(d) <= delta, 0.5 * d * d, delta * (np.abs(d) - 0.5 * delta)).astype(d.dtype, copy=False),
+    lambda d, delta: np.where(np.abs(d) <= delta, 0.5 * d * d, delta * (np.abs(d) - 0.5 * delta)).astype(
+        d.dtype, copy=False
+    ),
     lambda xp, d, delta: xp.where(xp.abs(d) <= delta, d, xp.sign(d) * delta),
     "HuberLossBackward0",
 )
@@ -114,7 +123,12 @@ def _difference_loss(primitive: Primitive, input: Any, target: Any, reduction: s
 
 
 def mse_loss(
-    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Any = None
+    input: Any,
+    target: Any,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    weight: Any = None,
 ) -> Any:
     """(input − target)², reduced. Warns where the shapes differ and broadcasting would hide a mistake."""
     reduction = check_reduction(reduction, size_average, reduce)
@@ -132,17 +146,29 @@ def _weighted(losses: Any, input: Any, weight: Any, reduction: str) -> Any:
 
 
 def l1_loss(
-    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Any = None
+    input: Any,
+    target: Any,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    weight: Any = None,
 ) -> Any:
     """|input − target|, reduced."""
     reduction = check_reduction(reduction, size_average, reduce)
     _pair(input, target, "l1_loss", reduction)
     values = (input - target).abs()
-    return apply_reduction(values, reduction) if weight is None else _weighted(values, input, weight, reduction)
+    return (
+        apply_reduction(values, reduction) if weight is None else _weighted(values, input, weight, reduction)
+    )
 
 
 def smooth_l1_loss(
-    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", beta: float = 1.0
+    input: Any,
+    target: Any,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
 ) -> Any:
     """d² / 2β where |d| < β, else |d| − β/2, reduced (Girshick 2015, "Fast R-CNN")."""
     reduction = check_reduction(reduction, size_average, reduce)
@@ -153,182 +179,21 @@ def smooth_l1_loss(
     return _difference_loss(_smooth, input, target, reduction, float(beta))
 
 
-def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Any:
+def huber_loss(
+    input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None
+) -> Any:
     """d² / 2 where |d| ≤ δ, else δ (|d| − δ/2), reduced (Huber 1964)."""
     check_reduction(reduction)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     if weight is not None:
-        return apply_reduction(_difference_loss(_huber, input, target, "none", float(delta)) * weight, reduction)
+        return apply_reduction(
+            _difference_loss(_huber, input, target, "none", float(delta)) * weight, reduction
+        )
     return _difference_loss(_huber, input, target, reduction, float(delta))
 
 
-# ---- classification -------------------------------------------------------------------------------------------------------
-def _picked_weights(target: Any, weight: Any, ignore_index: int) -> tuple[Any, Any]:
-    """Each target as an index that exists, and its weight (0 where ignored)."""
-    ignored = target == ignore_index
-    index = np.where(ignored, 0, target)
-    weights = np.ones(target.shape) if weight is None else weight[index]
-    return index, np.where(ignored, 0, weights)
-
-
-def _nll_forward(self: Any, target: Any, weight: Any, *, reduction: str, ignore_index: int) -> Any:
-    """−w[t] · x[…, t, …] with the classes on axis 1."""
-    index, weights = _picked_weights(target, weight, ignore_index)
-    weights = weights.astype(self.dtype, copy=False)
-    picked = np.take_along_axis(self, index[:, None], axis=1)[:, 0]
-    losses = -picked * weights if weights.size else picked
-    if reduction == "none":
-        return np.where(weights == 0, self.dtype.type(0), losses)
-    total = np.add.reduce(np.where(weights == 0, self.dtype.type(0), losses), axis=None)
-    return total / np.add.reduce(weights, axis=None) if reduction == "mean" else total
-
-
-def _nll_spread(g: Any, target: Any, weight: Any, *, reduction: str, ignore_index: int, shape: tuple[int, ...]) -> Any:
-    """The adjoint of `_nll_forward` in its first argument."""
-    index, weights = _picked_weights(target, weight, ignore_index)
-    weights = weights.astype(g.dtype, copy=False)
-    values = -weights * (g / np.add.reduce(weights, axis=None) if reduction == "mean" else g)
-    values[weights == 0] = 0  # also where the mean was 0 / 0
-    spread = np.zeros(shape, dtype=g.dtype)
-    np.put_along_axis(spread, index[:, None], values[:, None], axis=1)
-    return spread
-
-
-def _nll_primitive(node: str) -> Primitive:
-    return Primitive(
-        "nll_loss",
-        _nll_forward,
-        {
-            "self": lambda xp, g, self_shape, target, weight, reduction, ignore_index: xp.call(
-                nll_spread, g, target, weight, reduction=reduction, ignore_index=ignore_index, shape=self_shape
-            )
-        },
-        node=node,
-        explain="minus the log-probability of the right class; the gradient goes to that class alone",
-    )
-
-
-_nll = _nll_primitive("NllLossBackward0")
-_nll_2d = _nll_primitive("NllLoss2DBackward0")
-nll_spread = Primitive(
-    "nll_loss_backward",
-    _nll_spread,
-    {
-        "g": lambda xp, g, target, weight, reduction, ignore_index, shape: xp.call(
-            _nll, g, target, weight, reduction=reduction, ignore_index=ignore_index
-        )
-    },
-)
-
-
-def nll_loss(
-    input: Any, target: Any, weight: Any = None, size_average: Any = None, ignore_index: int = -100, reduce: Any = None,
-    reduction: str = "mean",
-) -> Any:  # fmt: skip
-    """−w[t] · input[…, t, …]: input (N, C, …) or (C), target (N, …) or () of class indices; mean divides by Σ w."""
-    reduction = check_reduction(reduction, size_average, reduce)
-    check_tensor(input, "nll_loss")
-    check_tensor(target, "nll_loss_nd", "target", 2)
-    x, t = input, target
-    if x._array.ndim == 0:
-        raise ValueError(f"Expected 1 or more dimensions (got {x._array.ndim})")
-    _check_targets(x._array, t._array, weight, ignore_index)
-    if x._array.ndim == 1:
-        x, t = x.unsqueeze(0), t.unsqueeze(0)
-        result = _nll(x, t, weight, reduction=reduction, ignore_index=ignore_index)
-        return result.squeeze(0) if reduction == "none" else result
-    primitive = _nll if x._array.ndim == 2 else _nll_2d
-    return primitive(x, t, weight, reduction=reduction, ignore_index=ignore_index)
-
-
-def _check_targets(x: np.ndarray, t: np.ndarray, weight: Any, ignore_index: int) -> None:
-    classes = x.shape[0] if x.ndim == 1 else x.shape[1]
-    batch = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
-    if t.dtype.kind not in "iu" or t.dtype.name not in ("int64", "uint8"):
-        from clew.dtypes import legacy_name
-
-        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {legacy_name(t.dtype)}")
-    if x.ndim <= 2 and t.ndim > 1:
-        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
-    if t.shape != batch:
-        if x.ndim == 2 or t.shape[:1] != x.shape[:1]:
-            raise ValueError(
-                f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0] if t.ndim else 1})."
-            )
-        raise RuntimeError(f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(t.shape)}")
-    if weight is not None and weight._array.shape != (classes,):
-        raise RuntimeError(
-            "weight tensor should be defined either for all or no classes"
-            if x.ndim > 2
-            else f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of "
-            f"shape: {list(weight._array.shape)}"
-        )
-    wrong = (t != ignore_index) & ((t < 0) | (t >= classes))
-    if wrong.any():
-        raise IndexError(f"Target {t[wrong].reshape(-1)[0]} is out of bounds.")
-
-
-def cross_entropy(
-    input: Any, target: Any, weight: Any = None, size_average: Any = None, ignore_index: int = -100, reduce: Any = None,
-    reduction: str = "mean", label_smoothing: float = 0.0,
-) -> Any:  # fmt: skip
-    """−log softmax(input)[t]: input (N, C, …) or (C) of logits, target class indices, or probabilities in input's shape."""
-    reduction = check_reduction(reduction, size_average, reduce)
-    check_tensor(input, "cross_entropy_loss")
-    check_tensor(target, "cross_entropy_loss", "target", 2)
-    if not 0.0 <= label_smoothing <= 1.0:
-        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    axis = 0 if input._array.ndim == 1 else 1
-    log_probabilities = input.log_softmax(axis)
-    if input._array.shape == target._array.shape:
-        if target._array.dtype.kind not in "fV":
-            raise RuntimeError(
-                f"Expected floating point type for target with class probabilities, got {legacy(target)}"
-            )
-        return _soft_cross_entropy(log_probabilities, target, weight, reduction, label_smoothing, axis)
-    if label_smoothing == 0:
-        return nll_loss(log_probabilities, target, weight, None, ignore_index, None, reduction)
-    return _smoothed_cross_entropy(log_probabilities, target, weight, ignore_index, reduction, label_smoothing, axis)
-
-
-def _class_shape(weight: Any, ndim: int, axis: int) -> Any:
-    return weight.view([-1 if i == axis else 1 for i in range(ndim)])
-
-
-def _soft_cross_entropy(logs: Any, target: Any, weight: Any, reduction: str, smoothing: float, axis: int) -> Any:
-    classes = logs._array.shape[axis]
-    if smoothing > 0:
-        target = target * (1 - smoothing) + smoothing / classes
-    losses = logs * target
-    if weight is not None:
-        losses = losses * _class_shape(weight, logs._array.ndim, axis)
-    if reduction == "mean":
-        batch = logs._array.size // classes if logs._array.ndim > 1 else 1
-        return -(losses.sum() / batch)
-    return -losses.sum() if reduction == "sum" else -losses.sum(axis)
-
-
-def _smoothed_cross_entropy(
-    logs: Any, target: Any, weight: Any, ignore_index: int, reduction: str, smoothing: float, axis: int
-) -> Any:
-    classes = logs._array.shape[axis]
-    hard = nll_loss(logs, target, weight, None, ignore_index, None, reduction)
-    spread = -logs if weight is None else -logs * _class_shape(weight, logs._array.ndim, axis)
-    spread = spread.sum(axis)
-    kept = target._array != ignore_index
-    spread = spread.masked_fill(wrap(~kept), 0.0)
-    if reduction == "mean":
-        if weight is None:
-            total = float(np.count_nonzero(kept))
-        else:
-            total = float(weight._array[np.where(kept, target._array, 0)][kept].sum())
-        spread = spread.sum() / total
-    elif reduction == "sum":
-        spread = spread.sum()
-    return (1 - smoothing) * hard + spread * (smoothing / classes)
-
-
+# ---- binary classification ----------------------------------------------------------------------
 def _bce_forward(self: Any, target: Any, weight: Any, *, reduction: str) -> Any:
     losses = -(target * np.maximum(np.log(self), -100) + (1 - target) * np.maximum(np.log1p(-self), -100))
     return _reduce(losses if weight is None else losses * weight, reduction)
@@ -347,7 +212,12 @@ _bce = Primitive("binary_cross_entropy", _bce_forward, _bce_gradients, node="Bin
 
 
 def binary_cross_entropy(
-    input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
 ) -> Any:
     """−(t log p + (1 − t) log(1 − p)), logarithms cut at −100. RuntimeError for p outside [0, 1]."""
     reduction = check_reduction(reduction, size_average, reduce)
@@ -383,12 +253,19 @@ def _bcel_gradients(
         gx = share * ((pos_weight * target + 1 - target) * sigmoid - pos_weight * target)
     gt = None
     if needs[1]:
-        gt = share * -self if pos_weight is None else share * (xp.log(1 - sigmoid) - pos_weight * xp.log(sigmoid))
+        gt = (
+            share * -self
+            if pos_weight is None
+            else share * (xp.log(1 - sigmoid) - pos_weight * xp.log(sigmoid))
+        )
     return (gx if gx.shape == shape else xp.sum_to(gx, shape)), gt, None, None
 
 
 _bce_logits = Primitive(
-    "binary_cross_entropy_with_logits", _bcel_forward, _bcel_gradients, node="BinaryCrossEntropyWithLogitsBackward0"
+    "binary_cross_entropy_with_logits",
+    _bcel_forward,
+    _bcel_gradients,
+    node="BinaryCrossEntropyWithLogitsBackward0",
 )
 
 
@@ -408,7 +285,12 @@ def binary_cross_entropy_with_logits(
 
 # ---- made of other operations --------------------------------------------------------------------------------------------
 def kl_div(
-    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", log_target: bool = False
+    input: Any,
+    target: Any,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
+    log_target: bool = False,
 ) -> Any:
     """t (log t − input) with input log-probabilities; 'batchmean' divides the sum by the batch size."""
     if reduction == "batchmean":
@@ -461,7 +343,12 @@ def gaussian_nll_loss(
 
 
 def hinge_embedding_loss(
-    input: Any, target: Any, margin: float = 1.0, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+    input: Any,
+    target: Any,
+    margin: float = 1.0,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
 ) -> Any:
     """x where t = 1, max(0, margin − x) where t = −1."""
     reduction = check_reduction(reduction, size_average, reduce)
@@ -528,7 +415,12 @@ def triplet_margin_with_distance_loss(
 
 
 def multilabel_soft_margin_loss(
-    input: Any, target: Any, weight: Any = None, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: Any = None,
+    reduce: Any = None,
+    reduction: str = "mean",
 ) -> Any:
     """Mean over classes of −(t log σ(x) + (1 − t) log σ(−x))."""
     from clew.ops.activation import logsigmoid
@@ -556,7 +448,9 @@ def multi_margin_loss(
         losses = losses * weight[t].unsqueeze(1)
     others = wrap((np.arange(classes) != t._array[:, None]).astype(x._array.dtype))
     losses = (losses * others).sum(1) / classes
-    return apply_reduction(losses.squeeze(0) if input._array.ndim == 1 and reduction == "none" else losses, reduction)
+    return apply_reduction(
+        losses.squeeze(0) if input._array.ndim == 1 and reduction == "none" else losses, reduction
+    )
 
 
 def multilabel_margin_loss(
@@ -574,4 +468,6 @@ def multilabel_margin_loss(
     margins = (1 - right.unsqueeze(2) + x.unsqueeze(1)).clamp_min(0)
     mask = wrap((listed[:, :, None] & ~member[:, None, :]).astype(x._array.dtype))
     losses = (margins * mask).sum((1, 2)) / classes
-    return apply_reduction(losses.squeeze(0) if input._array.ndim == 1 and reduction == "none" else losses, reduction)
+    return apply_reduction(
+        losses.squeeze(0) if input._array.ndim == 1 and reduction == "none" else losses, reduction
+    )

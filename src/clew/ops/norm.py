@@ -108,7 +108,9 @@ _batch_eval = Primitive(
 
 
 # ---- the functions -------------------------------------------------------------------------------------------------------
-def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-05) -> Any:
+def layer_norm(
+    input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-05
+) -> Any:
     """(x − μ) / √(σ² + ε) · weight + bias, μ and σ² over the trailing dimensions `normalized_shape`."""
     shape, axes = _trailing(input, normalized_shape, "layer_norm", weight, bias, "*, ")
     return _run(_layer, input, (weight, bias), axes=axes, eps=eps, shape=shape)
@@ -143,13 +145,22 @@ def _trailing(
 def _run(primitive: Primitive, input: Any, others: tuple[Any, ...], **params: Any) -> Any:
     """Run with the parameters in the input's type."""
     kind = tensor_dtype(input)
-    return for_type(primitive, kind)(input, *[None if t is None else convert(t, kind.np) for t in others], **params)
+    return for_type(primitive, kind)(
+        input, *[None if t is None else convert(t, kind.np) for t in others], **params
+    )
 
 
-def _channels(input: Any, function: str, weight: Any, bias: Any, means: Any = None, variances: Any = None) -> tuple[int, ...]:
+def _channels(
+    input: Any, function: str, weight: Any, bias: Any, means: Any = None, variances: Any = None
+) -> tuple[int, ...]:
     """The shape that lets a vector over channels broadcast over the input."""
     channels = input._array.shape[1]
-    for name, value in (("running_mean", means), ("running_var", variances), ("weight", weight), ("bias", bias)):
+    for name, value in (
+        ("running_mean", means),
+        ("running_var", variances),
+        ("weight", weight),
+        ("bias", bias),
+    ):
         if value is not None and value._array.size != channels:
             raise RuntimeError(f"{name} should contain {channels} elements not {value._array.size}")
     return (1, channels, *(1,) * (input._array.ndim - 2))
@@ -170,7 +181,9 @@ def batch_norm(
     if training:
         size = array.size // array.shape[1] if array.shape[1] else 0
         if size == 1:
-            raise ValueError(f"Expected more than 1 value per channel when training, got input size torch.Size({list(array.shape)})")
+            raise ValueError(
+                f"Expected more than 1 value per channel when training, got input size torch.Size({list(array.shape)})"
+            )
         axes = (0, *range(2, array.ndim))
         result = _run(_batch, input, (weight, bias), axes=axes, eps=eps, shape=shape)
         if running_mean is not None:
@@ -185,7 +198,9 @@ def batch_norm(
     return _run(_batch_eval, input, (weight, bias, mean, rstd), shape=shape)
 
 
-def _move_running(array: Any, axes: Any, running_mean: Any, running_var: Any, momentum: float, size: int) -> None:
+def _move_running(
+    array: Any, axes: Any, running_mean: Any, running_var: Any, momentum: float, size: int
+) -> None:
     """running ← (1 − momentum) · running + momentum · batch."""
     kind = running_mean._array.dtype
     mean = np.add.reduce(array, axis=axes, dtype=kind, keepdims=True) / kind.type(size)
@@ -245,7 +260,9 @@ def _group_forward(self: Any, weight: Any, bias: Any, groups: int, eps: float) -
     return _affine(normal, weight, bias, (1, self.shape[1], *(1,) * (self.ndim - 2))), mean, rstd
 
 
-def _group_gradients(xp: Any, g: Any, needs: Any, self: Any, weight: Any, mean: Any, rstd: Any, groups: int) -> Any:
+def _group_gradients(
+    xp: Any, g: Any, needs: Any, self: Any, weight: Any, mean: Any, rstd: Any, groups: int
+) -> Any:
     shape = (1, self.shape[1], *(1,) * (len(self.shape) - 2))
     normal = (_grouped(xp, self, groups) - mean) * rstd
     gx = gw = gb = None
@@ -263,7 +280,9 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     """(x − μ) / √(σ² + ε) · weight + bias, μ and σ² over each of `num_groups` groups of channels of each sample."""
     check_tensor(input, "group_norm")
     if input._array.ndim < 2:
-        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input._array.ndim}")
+        raise RuntimeError(
+            f"Expected at least 2 dimensions for input tensor but received {input._array.ndim}"
+        )
     channels = input._array.shape[1]
     if num_groups <= 0 or channels % num_groups:
         raise RuntimeError(

@@ -136,7 +136,7 @@ def _view_dtype(input: Any, dtype: Any) -> Any:
                 f"{array.strides[-1] // have.itemsize}"
             )
     result = wrap(array.view(want))
-    result._version = input.version()
+    result._counter = input.version()
     return result
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from clew.core.variable import Variable, wrap
-from clew.optim.optimizer import Optimizer, check_not_recorded, number
+from clew.optim.bundle import Bundle, bundled, same_parameters
+from clew.optim.optimizer import Optimizer, check_not_recorded, number, scalar
 
 
 class Adam(Optimizer):
@@ -45,44 +46,62 @@ class Adam(Optimizer):
         check_not_recorded(self)
 
     def _start(self, param: Any, group: dict[str, Any], state: dict[str, Any]) -> None:
-        state["step"] = wrap(np.array(0.0, dtype=np.float32))
-        zeros = np.zeros_like(param._array)
-        state["exp_avg"] = wrap(zeros)
-        state["exp_avg_sq"] = wrap(zeros.copy())
-        if group["amsgrad"]:
-            state["max_exp_avg_sq"] = wrap(zeros.copy())
+        state["step"] = wrap(np.float32(0.0))
+        for name in _names(group):
+            state[name] = wrap(np.zeros_like(param._array))
 
-    def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
-        count = state["step"].memory()
-        count += 1
-        step = float(count)
-        beta1, beta2 = number(group["betas"][0]), number(group["betas"][1])
-        rate, decay = number(group["lr"]), group["weight_decay"]
-        if group["maximize"]:
-            grad = -grad
-        if decay:
-            if group["decoupled_weight_decay"]:
-                param *= 1 - rate * decay
-            else:
-                grad = grad + decay * param
-        mean, square = state["exp_avg"].memory(), state["exp_avg_sq"].memory()
-        # The order of roundings is PyTorch's: m + (g − m)(1 − β₁), v β₂ + ((1 − β₂) g) g, θ + ((−α m) / d).
-        scratch = grad - mean
-        scratch *= 1 - beta1
-        mean += scratch
-        square *= beta2
-        np.multiply(grad, 1 - beta2, out=scratch)
-        scratch *= grad
-        square += scratch
-        if group["amsgrad"]:
-            largest = state["max_exp_avg_sq"].memory()
-            np.maximum(largest, square, out=largest)
-            square = largest
-        np.sqrt(square, out=scratch)
-        scratch /= (1 - beta2**step) ** 0.5
-        scratch += group["eps"]
-        np.divide(mean * (-rate / (1 - beta1**step)), scratch, out=scratch)
-        param += scratch
+    def _step_group(self, group: dict[str, Any], place: Any) -> None:
+        params = [p for p in group["params"] if p._meta is not None and p._meta.grad is not None]
+        if not params:
+            return
+        held, bundles = self._bundles.get(id(group), ((), ()))
+        if not same_parameters(held, params) or not all(bundle.current(self.state) for bundle in bundles):
+            for param in params:
+                if not self.state[param]:
+                    self._start(param, group, self.state[param])
+            bundles = tuple(bundled(params, self.state, _names(group)))
+            self._bundles[id(group)] = params, bundles
+        for bundle in bundles:
+            _update(bundle, group)
+            bundle.apply(place)
+
+
+def _names(group: dict[str, Any]) -> tuple[str, ...]:
+    return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
+
+
+def _update(bundle: Bundle, group: dict[str, Any]) -> None:
+    """Work out a bundle's update. The order of roundings is PyTorch's."""
+    step = bundle.advance()
+    beta1, beta2 = number(group["betas"][0]), number(group["betas"][1])
+    rate, decay = scalar(group["lr"]), group["weight_decay"]
+    grad = bundle.gather()
+    if group["maximize"]:
+        np.negative(grad, grad)
+    if decay:
+        if group["decoupled_weight_decay"]:
+            kept = float(1 - rate * decay)
+            for param in bundle.params:
+                param.memory()[...] *= kept
+        else:
+            for param, part in zip(bundle.params, bundle.grads, strict=True):
+                part += decay * param._array
+    mean, square = bundle.kept[:2]
+    scratch, update = bundle.scratch, bundle.update
+    np.subtract(grad, mean, scratch)  # m + (g − m)(1 − β₁)
+    np.multiply(scratch, 1 - beta1, scratch)
+    np.add(mean, scratch, mean)
+    np.multiply(square, beta2, square)  # v β₂ + ((1 − β₂) g) g
+    np.multiply(grad, 1 - beta2, scratch)
+    np.multiply(scratch, grad, scratch)
+    np.add(square, scratch, square)
+    if len(bundle.kept) == 3:
+        square = np.maximum(bundle.kept[2], square, out=bundle.kept[2])
+    np.sqrt(square, scratch)  # (−α m) / (√v / √(1 − β₂ᵗ) + ε)
+    np.divide(scratch, (1 - beta2**step) ** 0.5, scratch)
+    np.add(scratch, group["eps"], scratch)
+    np.multiply(mean, float(-rate / (1 - beta1**step)), update)
+    np.divide(update, scratch, update)
 
 
 class AdamW(Adam):

@@ -36,6 +36,11 @@ def number(value: Any) -> Any:
     return value._array.item() if isinstance(value, Variable) else value
 
 
+def scalar(value: Any) -> Any:
+    """A hyperparameter as a number that keeps a tensor's precision in what is computed from it."""
+    return value._array[()] if isinstance(value, Variable) else value
+
+
 def clear_gradient(param: Any, set_to_none: bool) -> None:
     """A parameter's gradient made None, or zeros in the same memory without history."""
     meta = param._meta
@@ -60,12 +65,7 @@ class Optimizer:
 
     def __init__(self, params: Any, defaults: dict[str, Any]) -> None:
         self.defaults = defaults
-        self._step_pre_hooks: dict[int, Any] = OrderedDict()
-        self._step_post_hooks: dict[int, Any] = OrderedDict()
-        self._state_dict_pre_hooks: dict[int, Any] = OrderedDict()
-        self._state_dict_post_hooks: dict[int, Any] = OrderedDict()
-        self._load_pre_hooks: dict[int, Any] = OrderedDict()
-        self._load_post_hooks: dict[int, Any] = OrderedDict()
+        self._without_hooks()
         if isinstance(params, Variable):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
@@ -80,6 +80,15 @@ class Optimizer:
             groups = [{"params": groups}]
         for group in groups:
             self.add_param_group(group)
+
+    def _without_hooks(self) -> None:
+        self._step_pre_hooks: dict[int, Any] = OrderedDict()
+        self._step_post_hooks: dict[int, Any] = OrderedDict()
+        self._state_dict_pre_hooks: dict[int, Any] = OrderedDict()
+        self._state_dict_post_hooks: dict[int, Any] = OrderedDict()
+        self._load_pre_hooks: dict[int, Any] = OrderedDict()
+        self._load_post_hooks: dict[int, Any] = OrderedDict()
+        self._bundles: dict[int, Any] = {}  # by group: parameters that a rule updates together
 
     # ---- groups --------------------------------------------------------------------------------------------------------
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -101,12 +110,18 @@ class Optimizer:
             params = [param for _, param in params]
         for param in params:
             if not isinstance(param, Variable):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {_type_name(param)}")
-            if not (self.defaults.get("differentiable") or param.is_leaf or getattr(param, "retains_grad", False)):
+                raise TypeError(
+                    f"optimizer can only optimize Tensors, but one of the params is {_type_name(param)}"
+                )
+            if not (
+                self.defaults.get("differentiable") or param.is_leaf or getattr(param, "retains_grad", False)
+            ):
                 raise ValueError("can't optimize a non-leaf Tensor")
         for name, default in self.defaults.items():
             if default is required and name not in group:
-                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
+                raise ValueError(
+                    f"parameter group didn't specify a value of required optimization parameter {name}"
+                )
             group.setdefault(name, default)
         if len({id(p) for p in params}) != len(params):
             warnings.warn(
@@ -129,6 +144,8 @@ class Optimizer:
     # ---- stepping --------------------------------------------------------------------------------------------------------
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update of every parameter that has a gradient. `closure` computes the loss anew and returns it."""
+        if type(self) is Optimizer:
+            raise NotImplementedError
         hooked = _global_pre_hooks or _global_post_hooks or self._step_pre_hooks or self._step_post_hooks
         if hooked:
             return self._hooked_step(closure)
@@ -155,7 +172,7 @@ class Optimizer:
                         f"{type(self).step} must return None or a tuple of (new_args, new_kwargs), but got {result}."
                     )
                 args, kwargs = result
-        loss = self._step(*args[1:])
+        loss = self._step(*args[1:], **kwargs) if len(args) > 1 or kwargs else self._step(None)
         for hook in (*self._step_post_hooks.values(), *_global_post_hooks.values()):
             hook(self, args, kwargs)
         return loss
@@ -179,7 +196,9 @@ class Optimizer:
         """Fill a parameter's state before its first update."""
         raise NotImplementedError
 
-    def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def _update(
+        self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
         """One update of one parameter, on raw arrays, in place."""
         raise NotImplementedError
 
@@ -192,19 +211,27 @@ class Optimizer:
         """`hook(optimizer, args, kwargs)` after each step."""
         return RemovableHandle(self._step_post_hooks, hook)
 
-    def register_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+    def register_state_dict_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
         """`hook(optimizer)` before `state_dict`."""
         return RemovableHandle(self._state_dict_pre_hooks, hook, first=prepend)
 
-    def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+    def register_state_dict_post_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
         """`hook(optimizer, state_dict)` after `state_dict`."""
         return RemovableHandle(self._state_dict_post_hooks, hook, first=prepend)
 
-    def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+    def register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
         """`hook(optimizer, state_dict)` before loading."""
         return RemovableHandle(self._load_pre_hooks, hook, first=prepend)
 
-    def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+    def register_load_state_dict_post_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
         """`hook(optimizer)` after loading."""
         return RemovableHandle(self._load_post_hooks, hook, first=prepend)
 
@@ -242,7 +269,9 @@ class Optimizer:
                 "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
             )
         by_number = {
-            n: p for s, g in zip(saved, self.param_groups, strict=True) for n, p in zip(s["params"], g["params"], strict=True)
+            n: p
+            for s, g in zip(saved, self.param_groups, strict=True)
+            for n, p in zip(s["params"], g["params"], strict=True)
         }
         state: Any = defaultdict(dict)
         for key, value in state_dict["state"].items():
@@ -261,6 +290,8 @@ class Optimizer:
             hook(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if "_step_pre_hooks" not in self.__dict__:
+            self._without_hooks()
         self.__dict__.update(state)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -279,7 +310,11 @@ def _taken(param: Any, value: Any, key: str | None = None) -> Any:
     if isinstance(value, Variable):
         if key == "step":
             return value.clone()  # type: ignore[attr-defined]
-        return value.to(dtype=param.dtype).clone() if param.is_floating_point() and value.is_floating_point() else value.clone()  # type: ignore[attr-defined]
+        return (
+            value.to(dtype=param.dtype).clone()
+            if param.is_floating_point() and value.is_floating_point()
+            else value.clone()
+        )  # type: ignore[attr-defined]
     if isinstance(value, dict):
         return {k: _taken(param, v, k) for k, v in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
@@ -294,7 +329,9 @@ def _type_name(value: Any) -> str:
 def check_not_recorded(optimizer: Optimizer) -> None:
     """The update rules work on raw arrays: a recorded update is refused."""
     if optimizer.defaults.get("differentiable"):
-        raise NotImplementedError("differentiable=True is not supported: write the update with tensor operations instead")
+        raise NotImplementedError(
+            "differentiable=True is not supported: write the update with tensor operations instead"
+        )
 
 
 __all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]

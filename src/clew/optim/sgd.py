@@ -67,7 +67,9 @@ class SGD(Optimizer):
     def _start(self, param: Any, group: dict[str, Any], state: dict[str, Any]) -> None:
         state["momentum_buffer"] = None
 
-    def _update(self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]) -> None:
+    def _update(
+        self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
         if group["maximize"]:
             grad = -grad
         if group["weight_decay"]:

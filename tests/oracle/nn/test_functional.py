@@ -11,7 +11,7 @@ import pytest
 import clew
 
 torch = pytest.importorskip("torch")
-from compare import check, check_error  # noqa: E402
+from compare import check, check_error
 
 rng = np.random.default_rng(11)
 X, Y = rng.normal(size=(4, 5)), rng.normal(size=(4, 5))
@@ -125,9 +125,17 @@ def test_cross_entropy_of_probabilities(shape: tuple[int, ...], reduction: str) 
 
 def test_cross_entropy_in_float32() -> None:
     x = (10 * X).astype(np.float32)
-    check(lambda t, x, y: t.nn.functional.cross_entropy(x, y), x, np.array([0, 4, 2, 2]), rtol=1e-6, atol=1e-7)
+    check(
+        lambda t, x, y: t.nn.functional.cross_entropy(x, y), x, np.array([0, 4, 2, 2]), rtol=1e-6, atol=1e-7
+    )
     check(lambda t, x, y: t.nn.CrossEntropyLoss()(x, y), x, np.array([0, 4, -100, 2]), rtol=1e-6, atol=1e-7)
-    check(lambda t, x, y: t.nn.functional.cross_entropy(x, y, ignore_index=4), x, np.array([0, 4, 2, 2]), rtol=1e-6, atol=1e-7)
+    check(
+        lambda t, x, y: t.nn.functional.cross_entropy(x, y, ignore_index=4),
+        x,
+        np.array([0, 4, 2, 2]),
+        rtol=1e-6,
+        atol=1e-7,
+    )
 
 
 def test_cross_entropy_of_ignored_targets_alone_is_nan() -> None:
@@ -138,7 +146,12 @@ def test_cross_entropy_of_ignored_targets_alone_is_nan() -> None:
 @pytest.mark.parametrize("case", CLASSES)
 def test_nll(case: str, reduction: str) -> None:
     x, target = CLASSES[case]
-    check(lambda t, x, y: t.nn.functional.nll_loss(x, y, reduction=reduction), x, target, names=reduction != "none")
+    check(
+        lambda t, x, y: t.nn.functional.nll_loss(x, y, reduction=reduction),
+        x,
+        target,
+        names=reduction != "none",
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,7 +204,11 @@ def test_attention(mode: str) -> None:
 def test_attention_to_nothing_is_zero() -> None:
     mask = np.array([[True, False], [False, False]])
     check(
-        lambda t, x, m: t.nn.functional.scaled_dot_product_attention(x, x, x, m), X[:2], mask, names=False, double=False
+        lambda t, x, m: t.nn.functional.scaled_dot_product_attention(x, x, x, m),
+        X[:2],
+        mask,
+        names=False,
+        double=False,
     )
 
 
@@ -203,7 +220,19 @@ def test_attention_refuses_a_mask_beside_is_causal() -> None:
     )
 
 
-ACTIVATIONS = ["relu", "relu6", "elu", "selu", "celu", "leaky_relu", "silu", "mish", "hardswish", "hardsigmoid", "hardtanh"]
+ACTIVATIONS = [
+    "relu",
+    "relu6",
+    "elu",
+    "selu",
+    "celu",
+    "leaky_relu",
+    "silu",
+    "mish",
+    "hardswish",
+    "hardsigmoid",
+    "hardtanh",
+]
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -218,7 +247,9 @@ def test_activations_in_place(name: str) -> None:
     check(lambda t, x: getattr(t.nn.functional, name)(x, inplace=False), X, double=False)
 
 
-@pytest.mark.parametrize("name", ["relu_", "elu_", "selu_", "celu_", "leaky_relu_", "hardtanh_", "threshold_"])
+@pytest.mark.parametrize(
+    "name", ["relu_", "elu_", "selu_", "celu_", "leaky_relu_", "hardtanh_", "threshold_"]
+)
 def test_in_place_functions(name: str) -> None:
     options = (0.1, 3.0) if name == "threshold_" else ()
     check(lambda t, x: getattr(t.nn.functional, name)(x * 2, *options), X, names=False, double=False)
@@ -231,7 +262,9 @@ def test_options_stand_before_inplace() -> None:
     check(lambda t, x: t.nn.functional.hardtanh(x * 1, -0.3, 2.0, True), X, names=False, double=False)
 
 
-@pytest.mark.parametrize("name", ["dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"])
+@pytest.mark.parametrize(
+    "name", ["dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"]
+)
 @pytest.mark.parametrize("inplace", [False, True])
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
 def test_dropout_drops_alike(name: str, inplace: bool, p: float) -> None:
@@ -248,7 +281,11 @@ def test_dropout_drops_alike(name: str, inplace: bool, p: float) -> None:
 def test_softmaxes() -> None:
     for name in ("softmax", "log_softmax", "softmin"):
         check(lambda t, x, n=name: getattr(t.nn.functional, n)(x, dim=1), X, names=False)
-        check(lambda t, x, n=name: getattr(t.nn.functional, n)(x, 0, dtype=t.float64), X.astype(np.float32), names=False)
+        check(
+            lambda t, x, n=name: getattr(t.nn.functional, n)(x, 0, dtype=t.float64),
+            X.astype(np.float32),
+            names=False,
+        )
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 4), (2, 3, 4), (2, 3, 4, 2)])
@@ -315,7 +352,9 @@ def test_older_spelling_of_reduction() -> None:
         lambda t: t.nn.functional.cross_entropy(t.zeros(3, 2), t.tensor([0.0, 1.0, 1.0])),
         lambda t: t.nn.functional.cross_entropy(t.zeros(3, 2), t.tensor([0, 1, 1], dtype=t.int32)),
         lambda t: t.nn.functional.cross_entropy(t.zeros(3, 2), t.zeros(3, 2, dtype=t.int64)),
-        lambda t: t.nn.functional.cross_entropy(t.zeros(3, 2), t.zeros(3, dtype=t.int64), label_smoothing=1.5),
+        lambda t: t.nn.functional.cross_entropy(
+            t.zeros(3, 2), t.zeros(3, dtype=t.int64), label_smoothing=1.5
+        ),
         lambda t: t.nn.functional.cross_entropy(t.zeros(3, 2), t.zeros(3, dtype=t.int64), t.zeros(3)),
         lambda t: t.nn.functional.cross_entropy(t.zeros(2, 3, 4), t.zeros(2, 5, dtype=t.int64)),
         lambda t: t.nn.functional.cross_entropy(t.zeros(2, 3, 4), t.zeros(3, 4, dtype=t.int64)),

@@ -14,7 +14,7 @@ import pytest
 import clew
 
 torch = pytest.importorskip("torch")
-from compare import assert_same, check_error, values  # noqa: E402
+from compare import assert_same, check_error, values
 
 
 def same(program: Callable[[Any], Any]) -> None:
@@ -250,7 +250,14 @@ def test_state_shares_memory_and_loading_keeps_the_parameters() -> None:
         layer.load_state_dict({"weight": t.tensor([[7.0]], dtype=t.float64)})
         same_object = layer.weight is before
         layer.load_state_dict({"weight": t.tensor([[9.0]])}, assign=True)
-        return [seen, same_object, before.detach(), layer.weight.detach(), layer.weight is before, layer.weight.requires_grad]
+        return [
+            seen,
+            same_object,
+            before.detach(),
+            layer.weight.detach(),
+            layer.weight is before,
+            layer.weight.requires_grad,
+        ]
 
     same(shared)
 
@@ -260,9 +267,13 @@ def test_hooks_of_saving_and_loading() -> None:
         log: list[Any] = []
         m = t.nn.Sequential(t.nn.Linear(1, 1))
         m.register_state_dict_pre_hook(lambda module, prefix, keep: log.append(("pre", prefix, keep)))
-        m.register_state_dict_post_hook(lambda module, state, prefix, meta: log.append(("post", sorted(state))))
+        m.register_state_dict_post_hook(
+            lambda module, state, prefix, meta: log.append(("post", sorted(state)))
+        )
         m.register_load_state_dict_pre_hook(
-            lambda module, state, prefix, meta, strict, missing, unexpected, errors: log.append((prefix, strict))
+            lambda module, state, prefix, meta, strict, missing, unexpected, errors: log.append(
+                (prefix, strict)
+            )
         )
         m.register_load_state_dict_post_hook(lambda module, keys: log.append(tuple(keys.missing_keys)))
         m.load_state_dict(m.state_dict())
@@ -300,7 +311,12 @@ def test_deep_copies_and_pickles_are_apart() -> None:
         with t.no_grad():
             m[0].weight.zero_()
         return [
-            [type(x[0].weight).__name__, x[0].weight.requires_grad, x[0].weight.detach(), list(x.state_dict())]
+            [
+                type(x[0].weight).__name__,
+                x[0].weight.requires_grad,
+                x[0].weight.detach(),
+                list(x.state_dict()),
+            ]
             for x in (twin, thawed)
         ]
 
@@ -312,14 +328,38 @@ PARAMETERS: dict[str, Callable[[Any], Any]] = {
     "repr": lambda t: repr(t.nn.Parameter(t.tensor([1.0, 2.0]))),
     "repr frozen": lambda t: repr(t.nn.Parameter(t.tensor([1, 2]), requires_grad=False)),
     "empty": lambda t: repr(t.nn.Parameter()),
-    "isinstance": lambda t: [isinstance(t.nn.Parameter(t.zeros(1)), t.Tensor), isinstance(t.zeros(1), t.nn.Parameter)],
-    "leaf": lambda t: [(p := t.nn.Parameter(t.zeros(2).requires_grad_() * 2)).is_leaf, p.grad_fn, p.requires_grad],
+    "isinstance": lambda t: [
+        isinstance(t.nn.Parameter(t.zeros(1)), t.Tensor),
+        isinstance(t.zeros(1), t.nn.Parameter),
+    ],
+    "leaf": lambda t: [
+        (p := t.nn.Parameter(t.zeros(2).requires_grad_() * 2)).is_leaf,
+        p.grad_fn,
+        p.requires_grad,
+    ],
     "memory": lambda t: ((x := t.zeros(2)), (p := t.nn.Parameter(x)), x.fill_(3), p.detach())[3],
-    "arithmetic": lambda t: [type(t.nn.Parameter(t.zeros(2)) * 2).__name__, type(t.nn.Parameter(t.zeros(2)).data).__name__],
-    "deepcopy": lambda t: [type(q := copy.deepcopy(t.nn.Parameter(t.ones(2)))).__name__, q.requires_grad, q.detach()],
-    "deepcopy shared": lambda t: ((p := t.nn.Parameter(t.ones(2))), (q := copy.deepcopy([p, p])), q[0] is q[1])[2],
-    "pickle": lambda t: [type(q := pickle.loads(pickle.dumps(t.nn.Parameter(t.ones(2), False)))).__name__, q.requires_grad],
-    "buffer": lambda t: [type(t.nn.Buffer(t.ones(2))).__name__ in ("Buffer", "Tensor"), t.nn.Buffer(t.ones(2)).requires_grad],
+    "arithmetic": lambda t: [
+        type(t.nn.Parameter(t.zeros(2)) * 2).__name__,
+        type(t.nn.Parameter(t.zeros(2)).data).__name__,
+    ],
+    "deepcopy": lambda t: [
+        type(q := copy.deepcopy(t.nn.Parameter(t.ones(2)))).__name__,
+        q.requires_grad,
+        q.detach(),
+    ],
+    "deepcopy shared": lambda t: (
+        (p := t.nn.Parameter(t.ones(2))),
+        (q := copy.deepcopy([p, p])),
+        q[0] is q[1],
+    )[2],
+    "pickle": lambda t: [
+        type(q := pickle.loads(pickle.dumps(t.nn.Parameter(t.ones(2), False)))).__name__,
+        q.requires_grad,
+    ],
+    "buffer": lambda t: [
+        type(t.nn.Buffer(t.ones(2))).__name__ in ("Buffer", "Tensor"),
+        t.nn.Buffer(t.ones(2)).requires_grad,
+    ],
     "dict": lambda t: {"a": 1}[(t.nn.Parameter(t.zeros(1)), "a")[1]],
     "frozen backward": lambda t: t.nn.Parameter(t.ones(2), requires_grad=False).sum().requires_grad,
 }
@@ -349,22 +389,44 @@ CONTAINERS: dict[str, Callable[[Any], Any]] = {
     "set": lambda t: [(m := three(t)), m.__setitem__(1, t.nn.ReLU()), repr(m)][2],
     "add": lambda t: repr(three(t) + three(t)[:1]),
     "ordered": lambda t: repr(t.nn.Sequential(OrderedDict([("a", t.nn.Tanh()), ("b", t.nn.ReLU())]))),
-    "ordered slice": lambda t: repr(t.nn.Sequential(OrderedDict([("a", t.nn.Tanh()), ("b", t.nn.ReLU())]))[1:]),
+    "ordered slice": lambda t: repr(
+        t.nn.Sequential(OrderedDict([("a", t.nn.Tanh()), ("b", t.nn.ReLU())]))[1:]
+    ),
     "ordered attribute": lambda t: repr(t.nn.Sequential(OrderedDict([("a", t.nn.Tanh())])).a),
-    "empty": lambda t: [repr(t.nn.Sequential()), repr(t.nn.ModuleList()), repr(t.nn.ModuleDict()), repr(t.nn.ParameterList())],
-    "list": lambda t: repr(t.nn.ModuleList([t.nn.Linear(2, 2) for _ in range(3)] + [t.nn.Tanh(), t.nn.Tanh()])),
+    "empty": lambda t: [
+        repr(t.nn.Sequential()),
+        repr(t.nn.ModuleList()),
+        repr(t.nn.ModuleDict()),
+        repr(t.nn.ParameterList()),
+    ],
+    "list": lambda t: repr(
+        t.nn.ModuleList([t.nn.Linear(2, 2) for _ in range(3)] + [t.nn.Tanh(), t.nn.Tanh()])
+    ),
     "list of nests": lambda t: repr(t.nn.ModuleList([three(t), three(t), t.nn.Tanh()])),
     "list slice": lambda t: repr(t.nn.ModuleList([t.nn.Tanh(), t.nn.ReLU(), t.nn.GELU()])[1:]),
     "list insert": lambda t: (m := t.nn.ModuleList([t.nn.Tanh()]), m.insert(0, t.nn.ReLU()), repr(m))[2],
     "list add": lambda t: repr(t.nn.ModuleList([t.nn.Tanh()]) + [t.nn.ReLU()]),
     "list contains": lambda t: (a := t.nn.Tanh()) in t.nn.ModuleList([a]),
-    "dict": lambda t: [list((d := t.nn.ModuleDict({"a": t.nn.Tanh()})).keys()), "a" in d, len(d), repr(d["a"]), repr(d)],
-    "dict pop": lambda t: [repr((d := t.nn.ModuleDict([["a", t.nn.Tanh()], ["b", t.nn.ReLU()]])).pop("a")), list(d)],
+    "dict": lambda t: [
+        list((d := t.nn.ModuleDict({"a": t.nn.Tanh()})).keys()),
+        "a" in d,
+        len(d),
+        repr(d["a"]),
+        repr(d),
+    ],
+    "dict pop": lambda t: [
+        repr((d := t.nn.ModuleDict([["a", t.nn.Tanh()], ["b", t.nn.ReLU()]])).pop("a")),
+        list(d),
+    ],
     "parameter list": lambda t: repr(t.nn.ParameterList([t.zeros(2, 3), t.nn.Parameter(t.ones(1)), 3])),
     "parameter list slice": lambda t: repr(t.nn.ParameterList([t.zeros(2), t.zeros(3), t.zeros(4)])[1:]),
     "parameter list names": lambda t: list(t.nn.ParameterList([t.zeros(2)]).append(t.zeros(1)).state_dict()),
     "parameter dict": lambda t: repr(t.nn.ParameterDict({"a": t.zeros(2, 3), "b": 5})),
-    "parameter dict names": lambda t: [list((d := t.nn.ParameterDict({"a": t.zeros(1)})).keys()), list(d.state_dict()), d.get("q")],
+    "parameter dict names": lambda t: [
+        list((d := t.nn.ParameterDict({"a": t.zeros(1)})).keys()),
+        list(d.state_dict()),
+        d.get("q"),
+    ],
 }
 
 

@@ -12,7 +12,12 @@ from clew.ops.create import full
 
 
 def _activation(
-    name: str, function: Any, options: dict[str, Any] | None = None, *, inplace: bool = False, label: str = "{}={!r}"
+    name: str,
+    function: Any,
+    options: dict[str, Any] | None = None,
+    *,
+    inplace: bool = False,
+    label: str = "{}={!r}",
 ) -> Any:
     """A module that applies `function` with the options it was made with; `inplace` is printed only where true."""
     options = dict(options or {})
@@ -44,7 +49,12 @@ def _activation(
         parts = [label.format(key, getattr(self, key)) for key in options]
         return ", ".join([*parts, *(["inplace=True"] if inplace and self.inplace else [])])
 
-    namespace = {"__init__": __init__, "forward": forward if names else plain, "__doc__": function.__doc__, "__module__": __name__}
+    namespace = {
+        "__init__": __init__,
+        "forward": forward if names else plain,
+        "__doc__": function.__doc__,
+        "__module__": __name__,
+    }
     if names:
         namespace["extra_repr"] = extra_repr
     return type(name, (Module,), namespace)
@@ -141,7 +151,9 @@ class RReLU(Module):
 class PReLU(Module):
     """max(0, x) + a · min(0, x) with a learnt."""
 
-    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
+    def __init__(
+        self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None
+    ) -> None:
         super().__init__()
         self.num_parameters = num_parameters
         self.init = init

@@ -53,7 +53,11 @@ class _Conv(Module):
         self.output_padding = as_tuple(output_padding, n)
         self.groups = groups
         self.padding_mode = padding_mode
-        channels = (in_channels, out_channels // groups) if self.transposed else (out_channels, in_channels // groups)
+        channels = (
+            (in_channels, out_channels // groups)
+            if self.transposed
+            else (out_channels, in_channels // groups)
+        )
         self.weight = Parameter(empty((*channels, *self.kernel_size), device=device, dtype=dtype))
         if bias:
             self.bias = Parameter(empty(out_channels, device=device, dtype=dtype))
@@ -78,16 +82,26 @@ class _Conv(Module):
                 total = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
                 both = [side for t in reversed(total) for side in (t // 2, t - t // 2)]
             else:
-                both = [p for p in reversed(as_tuple(padding if padding != "valid" else 0, self.dims)) for _ in (0, 1)]
+                both = [
+                    p
+                    for p in reversed(as_tuple(padding if padding != "valid" else 0, self.dims))
+                    for _ in (0, 1)
+                ]
             input = F.pad(input, both, mode=self.padding_mode)
             padding = (0,) * self.dims
         return function(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         zeros, ones = (0,) * self.dims, (1,) * self.dims
-        text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        text = (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
+        )
         if self.padding != zeros:
-            text += f", padding={self.padding!r}" if not isinstance(self.padding, str) else f", padding={self.padding}"
+            text += (
+                f", padding={self.padding!r}"
+                if not isinstance(self.padding, str)
+                else f", padding={self.padding}"
+            )
         if self.dilation != ones:
             text += f", dilation={self.dilation}"
         if self.output_padding != zeros:
@@ -139,7 +153,9 @@ class _ConvTranspose(_Conv):
     def forward(self, input: Any, output_size: Any = None) -> Any:
         function = getattr(F, f"conv_transpose{self.dims}d")
         extra = self.output_padding if output_size is None else self._extra(input, output_size)
-        return function(input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation)
+        return function(
+            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
+        )
 
     def _extra(self, input: Any, output_size: Any) -> tuple[int, ...]:
         """The output padding that gives the size asked for."""

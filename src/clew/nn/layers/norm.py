@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from clew.dtypes import int64
 from clew.nn import functional as F
 from clew.nn import init
 from clew.nn.module import Module
 from clew.nn.parameter import Parameter
 from clew.ops.create import empty, ones, tensor, zeros
-from clew.dtypes import int64
 
 
 def register_affine(module: Any, shape: Any, weight: bool, bias: bool, device: Any, dtype: Any) -> None:
     """The scale and the shift that follow a normalisation: parameters, or None where not wanted."""
     for name, wanted in (("weight", weight), ("bias", bias)):
-        module.register_parameter(name, Parameter(empty(shape, device=device, dtype=dtype)) if wanted else None)
+        module.register_parameter(
+            name, Parameter(empty(shape, device=device, dtype=dtype)) if wanted else None
+        )
 
 
 def reset_affine(module: Any) -> None:
@@ -169,7 +171,9 @@ class LayerNorm(Module):
         device: Any = None, dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape = (
+            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        )
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         affine = elementwise_affine
@@ -195,10 +199,14 @@ class RMSNorm(Module):
         dtype: Any = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        self.normalized_shape = (
+            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        )
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        value = Parameter(ones(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
+        value = (
+            Parameter(ones(self.normalized_shape, device=device, dtype=dtype)) if elementwise_affine else None
+        )
         self.register_parameter("weight", value)
 
     def reset_parameters(self) -> None:

@@ -73,7 +73,13 @@ class _AvgPool(Module):
 
     def forward(self, input: Any) -> Any:
         return getattr(F, f"avg_pool{self.dims}d")(
-            input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad, self.divisor_override
+            input,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.ceil_mode,
+            self.count_include_pad,
+            self.divisor_override,
         )
 
     def extra_repr(self) -> str:
@@ -86,17 +92,28 @@ class AvgPool1d(_AvgPool):
     dims = 1
 
     def __init__(
-        self, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, count_include_pad: bool = True
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
     ) -> None:
         def single(value: Any) -> Any:
             return value if isinstance(value, tuple) else (value,)
 
         super().__init__(
-            single(kernel_size), single(kernel_size if stride is None else stride), single(padding), ceil_mode, count_include_pad
+            single(kernel_size),
+            single(kernel_size if stride is None else stride),
+            single(padding),
+            ceil_mode,
+            count_include_pad,
         )
 
     def forward(self, input: Any) -> Any:
-        return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
+        return F.avg_pool1d(
+            input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
+        )
 
 
 class AvgPool2d(_AvgPool):
@@ -114,7 +131,9 @@ class AvgPool3d(_AvgPool):
 class _LPPool(Module):
     dims = 2
 
-    def __init__(self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> None:
+    def __init__(
+        self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
+    ) -> None:
         super().__init__()
         self.norm_type = norm_type
         self.kernel_size = kernel_size
@@ -127,9 +146,7 @@ class _LPPool(Module):
         )
 
     def extra_repr(self) -> str:
-        return (
-            f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
-        )
+        return f"norm_type={self.norm_type}, kernel_size={self.kernel_size}, stride={self.stride}, ceil_mode={self.ceil_mode}"
 
 
 class _MaxUnpool(Module):
@@ -170,7 +187,11 @@ class _AdaptivePool(Module):
 
     def forward(self, input: Any) -> Any:
         function = getattr(F, self.name)
-        return function(input, self.output_size, True) if self.return_indices else function(input, self.output_size)
+        return (
+            function(input, self.output_size, True)
+            if self.return_indices
+            else function(input, self.output_size)
+        )
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"
@@ -181,7 +202,11 @@ def _adaptive(kind: str, dims: int) -> Any:
     return type(
         f"Adaptive{kind}Pool{dims}d",
         (_AdaptivePool,),
-        {"name": f"adaptive_{kind.lower()}_pool{dims}d", "__module__": __name__, "__doc__": f"The {kind_name} of windows that give a fixed size."},
+        {
+            "name": f"adaptive_{kind.lower()}_pool{dims}d",
+            "__module__": __name__,
+            "__doc__": f"The {kind_name} of windows that give a fixed size.",
+        },
     )
 
 
@@ -230,8 +255,12 @@ def _pad(prefix: str, base: type[_Pad], dims: int, mode: str = "constant") -> An
 
 ConstantPad1d, ConstantPad2d, ConstantPad3d = (_pad("Constant", _ConstantPad, n) for n in (1, 2, 3))
 ZeroPad1d, ZeroPad2d, ZeroPad3d = (_pad("Zero", _ZeroPad, n) for n in (1, 2, 3))
-ReflectionPad1d, ReflectionPad2d, ReflectionPad3d = (_pad("Reflection", _Pad, n, "reflect") for n in (1, 2, 3))
-ReplicationPad1d, ReplicationPad2d, ReplicationPad3d = (_pad("Replication", _Pad, n, "replicate") for n in (1, 2, 3))
+ReflectionPad1d, ReflectionPad2d, ReflectionPad3d = (
+    _pad("Reflection", _Pad, n, "reflect") for n in (1, 2, 3)
+)
+ReplicationPad1d, ReplicationPad2d, ReplicationPad3d = (
+    _pad("Replication", _Pad, n, "replicate") for n in (1, 2, 3)
+)
 CircularPad1d, CircularPad2d, CircularPad3d = (_pad("Circular", _Pad, n, "circular") for n in (1, 2, 3))
 
 __all__ = [

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from clew.autograd.grad_mode import no_grad
 from clew.core.variable import Variable, wrap
 from clew.ops.create import tensor
-
-import numpy as np
 
 
 def _gradients(parameters: Any) -> list[Any]:
@@ -50,7 +50,9 @@ def _norm(array: Any, p: float) -> Any:
     return np.add.reduce(magnitude**p, axis=None) ** (1 / p)
 
 
-def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None) -> None:
+def clip_grads_with_norm_(
+    parameters: Any, max_norm: float, total_norm: Any, foreach: bool | None = None
+) -> None:
     """Scale the gradients by max_norm / total_norm where that is below 1."""
     max_norm = float(max_norm)
     scale = max_norm / (total_norm._array + total_norm._array.dtype.type(1e-6))
@@ -61,7 +63,11 @@ def clip_grads_with_norm_(parameters: Any, max_norm: float, total_norm: Any, for
 
 
 def clip_grad_norm_(
-    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False, foreach: bool | None = None
+    parameters: Any,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
 ) -> Any:
     """Scale all gradients together so that their norm is at most `max_norm`; returns the norm before."""
     parameters = [parameters] if isinstance(parameters, Variable) else list(parameters)
