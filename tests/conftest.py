@@ -39,3 +39,14 @@ def run_python() -> Run:
 def run_clew(run_python: Run) -> Run:
     """`run_clew("run", script, ...)`: the command line, in a fresh process."""
     return lambda *args, **options: run_python("-m", "clew", *args, **options)
+
+
+@pytest.fixture(autouse=True)
+def _modes_are_left_as_they_were():
+    """A test that leaves grad mode, or another switch, set would fail the tests after it."""
+    import clew
+    from clew.core.modes import altered
+
+    yield
+    assert clew.is_grad_enabled()
+    assert not altered

@@ -24,6 +24,7 @@ from clew.ops.cumulative import *  # noqa: F403
 from clew.ops.distance import *  # noqa: F403
 from clew.ops.einsum import *  # noqa: F403
 from clew.ops.elementwise import *  # noqa: F403
+from clew.ops.embedding import *  # noqa: F403
 from clew.ops.getitem import *  # noqa: F403
 from clew.ops.index import *  # noqa: F403
 from clew.ops.inquiry import *  # noqa: F403

@@ -28,7 +28,7 @@ class Size(tuple[int, ...]):
     def __radd__(self, other: Iterable[int]) -> Size:
         return Size(tuple.__add__(tuple(other), self))
 
-    def __mul__(self, times: Any) -> Size:  # type: ignore[override]
+    def __mul__(self, times: Any) -> Size:
         return Size(tuple.__mul__(self, times))
 
     __rmul__ = __mul__

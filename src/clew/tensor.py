@@ -16,20 +16,22 @@ from clew.device import cpu as cpu_device
 from clew.device import device
 from clew.dtypes import dtype, from_numpy, strided
 from clew.ops import (
-    create,
     activation,
     arithmetic,
     compare,
     convert,
+    create,
     cumulative,
     distance,
     elementwise,
+    factor,
     getitem,
     index,
     join,
     legacy,
     linalg,
     masks,
+    measure,
     order,
     parts,
     reduce,
@@ -41,15 +43,12 @@ from clew.ops import (
     trigonometry,
     variance,
     vocabulary,
-)  # fmt: skip
-from clew.ops import (
-    complex as complex_,
 )
-from clew.ops import (
-    shape as shapes,
-)
+from clew.ops import addmm as sums
+from clew.ops import complex as complex_
+from clew.ops import einsum as contractions
+from clew.ops import shape as shapes
 from clew.ops.text import tensor_text
-from clew.ops import addmm as sums, einsum as contractions, factor, measure
 from clew.size import Size
 
 
@@ -69,7 +68,6 @@ class Tensor(Variable):
     __slots__ = ()
     __hash__ = object.__hash__
     __array_priority__ = 1000
-    __new__ = legacy.new_instance
 
     def __new__(cls, *data: Any, dtype: Any = None, device: Any = None) -> Any:
         """PyTorch's older constructor: `Tensor(2, 3)` has that shape, `Tensor([2, 3])` these values, in the default type.
@@ -159,11 +157,19 @@ class Tensor(Variable):
 
     @data.setter
     def data(self, value: Any) -> None:
+        if not isinstance(value, Variable):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self._edge is not None and value._array.dtype.kind not in "fcV":
+            raise RuntimeError(
+                "data set to a tensor that requires gradients must be floating point or complex dtype"
+            )
         self._rebind(value.memory())
+
+    detach_ = graph.detach_
+    is_inference = graph.is_inference
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         return tensor_text(self)
-
 
     # ---- elementwise (ops/elementwise.py, trigonometry.py, compare.py, complex.py, special.py) -------------------------
     abs = elementwise.abs

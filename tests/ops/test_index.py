@@ -31,7 +31,7 @@ PROGRAMS: list[Callable[[Any], Any]] = [
     lambda x: x.index_add(0, clew.tensor(ROWS), x * x), lambda x: x.index_copy(0, clew.tensor([2, 0]), x[:2] * 2),
     lambda x: x.masked_fill(x > 0, x[0, 0]), lambda x: x.masked_select(x > 0), lambda x: x.take(clew.tensor([0, 5, 5])),
     lambda x: x.scatter_reduce(1, clew.tensor(PICKS), x, "mean"), lambda x: x.scatter_reduce(1, clew.tensor(PICKS), x, "prod"),
-    lambda x: clew.ops.index.embedding(x, clew.tensor(PICKS) % 3), written,
+    lambda x: clew.ops.embedding.embedding(x, clew.tensor(PICKS) % 3), written,
 ]  # fmt: skip
 
 

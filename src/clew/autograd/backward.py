@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,20 +22,12 @@ CREATE_GRAPH = (
 ONE = np.float32(1)
 
 
-class GradientEdge(tuple[Node, int]):
+class GradientEdge(NamedTuple):
     """Where a tensor's gradient passes: a node and which of its outputs. Stands for the tensor in `backward` and `grad`."""
 
-    __slots__ = ()
-
-    @property
-    def node(self) -> Node:
-        """The operation that made the tensor (the sink of a leaf)."""
-        return self[0]
-
-    @property
-    def output_nr(self) -> int:
-        """Which of its outputs the tensor is."""
-        return self[1]
+    node: Node
+    output_nr: int
+    ownership_token: Any = None  # PyTorch's way of keeping the graph alive; here `node` does that
 
 
 def get_gradient_edge(tensor: Any) -> GradientEdge:
@@ -43,7 +35,7 @@ def get_gradient_edge(tensor: Any) -> GradientEdge:
     edge = tensor.edge()
     if edge is None:
         raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
-    return GradientEdge(edge)
+    return GradientEdge(*edge)
 
 
 def tensor_backward(
@@ -94,30 +86,12 @@ def backward(
     if wanted is None:
         Walk(retain, create_graph).run(start, user_place(2))
         return
-    edges = [_input_edge(t, "One of the differentiated Tensors does not require grad") for t in wanted]
-    walk = Walk(retain, create_graph, list(dict.fromkeys(edges)))
-    walk.run(start, user_place(2))
-    for tensor, edge in zip(wanted, edges, strict=True):
-        gathered = walk.captured.pop(edge, None)
-        if gathered is not None:
-            _gather(tensor, edge, gathered, create_graph)
-
-
-def _gather(tensor: Any, edge: Edge, gathered: Any, record: bool) -> None:
-    """`.grad` += a captured gradient."""
-    if isinstance(edge[0], AccumulateGrad):
-        walk = Walk(False, record)
-        walk.place = user_place(3)
-        walk.accumulate(edge[0], gathered)
-        return
-    if not isinstance(tensor, Variable):
-        raise RuntimeError("a GradientEdge that is no leaf cannot gather a gradient")
-    from clew.core.variable import Retained
-
-    new = gathered if record else wrap(np.array(gathered))
-    if tensor._meta is None:
-        tensor._meta = Retained()
-    tensor._meta.grad = new if tensor._meta.grad is None else tensor._meta.grad + new
+    edges = []
+    for tensor in wanted:
+        if isinstance(tensor, Variable):
+            tensor.retain_grad()  # a leaf needs it not
+        edges.append(_input_edge(tensor))
+    Walk(retain, create_graph, list(dict.fromkeys(edges)), gather=True).run(start, user_place(2))
 
 
 def grad(
@@ -146,10 +120,13 @@ def grad(
     names = list(inputs) if isinstance(inputs, dict) else None
     wanted = list(inputs.values()) if isinstance(inputs, dict) else _listed(inputs)
     weights = [None] * len(roots) if grad_outputs is None else _listed(grad_outputs)
+    if not wanted:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
+        _check_batches(roots, weights)
         return _batched(roots, inputs, weights, bool(retain_graph), create_graph, allow_unused, materialize_grads)
     retain = create_graph if retain_graph is None else retain_graph
-    edges = [_input_edge(t, "One of the differentiated Tensors does not require grad") for t in wanted]
+    edges = [_input_edge(t) for t in wanted]
     walk = Walk(retain, create_graph, list(dict.fromkeys(edges)))
     walk.run(_roots(roots, weights, create_graph), user_place(2))
     found = []
@@ -175,7 +152,7 @@ def _own(value: Any) -> Any:
 def _zeros(tensor: Any, requires_grad: bool) -> Any:
     if not isinstance(tensor, Variable):
         raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
-    return tensor.new_zeros(tensor._array.shape)  # type: ignore[attr-defined]
+    return tensor.new_zeros(tensor._array.shape)
 
 
 def _batched(
@@ -199,11 +176,23 @@ def _listed(values: Any) -> list[Any]:
     return [values] if isinstance(values, (Variable, GradientEdge)) else list(values)
 
 
-def _input_edge(tensor: Any, sentence: str) -> Edge:
-    edge = tuple(tensor) if isinstance(tensor, GradientEdge) else tensor.edge()
+def _input_edge(tensor: Any) -> Edge:
+    edge: Edge | None = tensor[:2] if isinstance(tensor, GradientEdge) else tensor.edge()
     if edge is None:
-        raise RuntimeError(sentence)
-    return edge  # type: ignore[return-value]
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return edge
+
+
+def _check_batches(roots: Sequence[Any], weights: Sequence[Any]) -> None:
+    for i, (root, weight) in enumerate(zip(roots, weights, strict=True)):
+        if weight is not None and isinstance(root, Variable) and weight._array.shape[1:] != root._array.shape:
+            raise RuntimeError(
+                "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. "
+                "The sizes of the remaining dimensions are expected to match the shape of corresponding output, but a "
+                f"mismatch was detected: grad_output[{i}] has a shape of torch.Size({list(weight._array.shape)}) and "
+                f"output[{i}] has a shape of torch.Size({list(root._array.shape)}). If you only want some tensors in "
+                "`grad_output` to be considered batched, consider using vmap."
+            )
 
 
 def _roots(roots: list[Any], weights: Sequence[Any], record: bool) -> list[tuple[Edge, Any]]:
@@ -212,7 +201,7 @@ def _roots(roots: list[Any], weights: Sequence[Any], record: bool) -> list[tuple
         raise RuntimeError(f"got {len(roots)} tensors and {len(weights)} gradients")
     start: list[tuple[Edge, Any]] = []
     for i, (root, weight) in enumerate(zip(roots, weights, strict=True)):
-        edge = tuple(root) if isinstance(root, GradientEdge) else root.edge()
+        edge = root[:2] if isinstance(root, GradientEdge) else root.edge()
         g = _cotangent(root, weight, i)
         if edge is None:
             raise RuntimeError(NO_GRAPH.format(index=i))
@@ -224,9 +213,7 @@ def _roots(roots: list[Any], weights: Sequence[Any], record: bool) -> list[tuple
 def _cotangent(root: Any, weight: Any, index: int) -> Any:
     """The gradient to start with: as given, or 1 for a scalar."""
     if isinstance(root, GradientEdge):
-        if weight is None:
-            raise RuntimeError("grad can be implicitly created only for scalar outputs")
-        return weight
+        return wrap(ONE) if weight is None else weight
     array = root._array
     if weight is None:
         if root.edge() is None:
@@ -246,9 +233,9 @@ def _cotangent(root: Any, weight: Any, index: int) -> Any:
     if (weight._array.dtype.kind == "c") != (array.dtype.kind == "c"):
         raise RuntimeError(
             "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
-            f"grad_output[{index}] has a dtype of {weight.dtype} and output[{index}] has a dtype of {root.dtype}."  # type: ignore[attr-defined]
+            f"grad_output[{index}] has a dtype of {weight.dtype} and output[{index}] has a dtype of {root.dtype}."
         )
-    return weight.to(root.dtype)  # type: ignore[attr-defined]
+    return weight.to(root.dtype)
 
 
 __all__ = ["GradientEdge", "backward", "get_gradient_edge", "grad", "tensor_backward"]

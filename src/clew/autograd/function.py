@@ -65,6 +65,9 @@ class FunctionCtx(Node):
 
     function: ClassVar[type[Function]]
 
+    def __repr__(self) -> str:
+        return f"<torch.autograd.function.{self.name()} object at {id(self):#x}>"
+
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors for `backward`, guarded against writes in between. Only inputs and outputs need this."""
         self.to_save = tensors
@@ -435,7 +438,7 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
             return result
         outputs = result if isinstance(result, tuple) else (result,)
         marked = tuple(
-            _once(o.detach().requires_grad_()) if isinstance(o, Variable) else o  # type: ignore[attr-defined]
+            _once(o.detach().requires_grad_()) if isinstance(o, Variable) else o
             for o in outputs
         )
         return marked if isinstance(result, tuple) else marked[0]

@@ -12,7 +12,25 @@ from typing import Any
 
 from clew.core.modes import altered, is_grad_enabled, is_inference_mode_enabled, switches
 
-__all__ = ["enable_grad", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled", "no_grad", "set_grad_enabled", "set_multithreading_enabled"]  # fmt: skip
+__all__ = [
+    "enable_grad", "inference_mode", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_grad_enabled",
+    "is_inference", "is_inference_mode_enabled", "no_grad", "set_grad_enabled", "set_multithreading_enabled",
+]  # fmt: skip
+
+
+def is_anomaly_enabled() -> bool:
+    """True where anomaly detection is on."""
+    return switches.anomaly
+
+
+def is_anomaly_check_nan_enabled() -> bool:
+    """True unless anomaly detection was told not to look for NaN."""
+    return switches.anomaly_nan
+
+
+def is_inference(input: Any) -> bool:
+    """Whether a tensor was made in inference mode."""
+    return input.is_inference()
 
 
 class _Mode:
@@ -130,7 +148,7 @@ class enable_grad(_Grad):
     def __enter__(self) -> None:
         self.before = switches.grad
         self.fresh = False
-        switches.grad = True
+        switches.grad = not switches.inference  # inference mode never records
         switches.note()
 
     def __exit__(self, *exc: object) -> None:
@@ -145,10 +163,10 @@ class set_grad_enabled(_Mode):
 
     def __init__(self, mode: bool) -> None:
         if not isinstance(mode, bool):
-            raise TypeError(f"set_grad_enabled(): argument 'mode' must be bool, not {type(mode).__name__}")
+            raise TypeError(f"set_grad_enabled(): argument 'enabled' (position 1) must be bool, not {type(mode).__name__}")
         self.before = switches.grad
         self.mode = mode
-        switches.grad = mode
+        switches.grad = mode and not switches.inference  # inference mode never records
         switches.note()
 
     def _again(self) -> set_grad_enabled:
@@ -160,7 +178,7 @@ class set_grad_enabled(_Mode):
         return super().__call__(function)
 
     def __enter__(self) -> None:
-        switches.grad = self.mode
+        switches.grad = self.mode and not switches.inference
         switches.note()
 
     def __exit__(self, *exc: object) -> None:
@@ -193,6 +211,24 @@ class inference_mode(_Mode):
     def __exit__(self, *exc: object) -> None:
         switches.grad, switches.inference = self.before
         switches.note()
+
+
+class enforce_grad_layout_policy(_Mode):
+    """Accepted for compatibility: a gradient is always laid out like its leaf."""
+
+    __slots__ = ("enabled",)
+
+    def __init__(self, enabled: bool = True) -> None:
+        self.enabled = enabled
+
+    def _again(self) -> enforce_grad_layout_policy:
+        return enforce_grad_layout_policy(self.enabled)
+
+    def __enter__(self) -> None:
+        """Nothing to switch."""
+
+    def __exit__(self, *exc: object) -> None:
+        """Nothing to switch back."""
 
 
 class set_multithreading_enabled(_Mode):

@@ -15,15 +15,37 @@ from clew.autograd.backward import GradientEdge, get_gradient_edge
 from clew.core.hooks import leaf_hooks
 from clew.core.modes import switches
 from clew.core.node import AccumulateGrad, Node, RemovableHandle
-from clew.core.variable import Variable, wrap
+from clew.core.variable import Retained, Variable, wrap
+
+DETACH_VIEW = (
+    "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, and "
+    "gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence detach_() cannot be called on "
+    "these gradients. To fix this error, please refer to the Optimizer.zero_grad() function in torch/optim/optimizer.py as "
+    "the solution."
+)
 
 
 def increment_version(tensor: Any) -> None:
-    """Count a write that autograd could not see. RuntimeError for inference tensors."""
+    """Count a write that autograd could not see (inference tensors do not count)."""
     for each in [tensor] if isinstance(tensor, Variable) else tensor:
-        if each.version().inference:
-            raise RuntimeError("Inference tensor do not track version counter.")
+        each.version()
         each.written()
+
+
+# ---- methods of tensors -------------------------------------------------------------------------------------------------
+def detach_(self: Any) -> Any:
+    """Cut this tensor from its history, in place: it becomes a leaf. RuntimeError for views."""
+    if self._view is not None:
+        raise RuntimeError(DETACH_VIEW)
+    self._edge = None
+    if self._meta is not None:
+        self._meta = None if self._meta.grad is None else Retained(self._meta.grad)
+    return self
+
+
+def is_inference(self: Any) -> bool:
+    """Whether a tensor was made in inference mode."""
+    return self._counter is not None and self._counter.inference
 
 
 # ---- hooks on tensors ---------------------------------------------------------------------------------------------------
@@ -65,9 +87,9 @@ def register_multi_grad_hook(tensors: Sequence[Any], fn: Callable[..., Any], *, 
     gradients (None for the others); with "any" at the first one, with that gradient."""
     if mode not in ("all", "any"):
         raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
-    edges = [tuple(t) if isinstance(t, GradientEdge) else t.edge() for t in tensors]
+    edges = [t[:2] if isinstance(t, GradientEdge) else t.edge() for t in tensors]
     if any(e is None for e in edges):
-        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        raise AssertionError("Expected gradient function to be set")
     lock = threading.Lock()
     state: dict[int, dict[str, Any]] = {}
 

@@ -10,9 +10,10 @@ same formulas, through `clew.ops.vocabulary`, record a graph of their own.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
+from sys import getrefcount
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,6 @@ from clew.core.node import AccumulateGrad, Edge, Freed, Node
 from clew.core.variable import Variable, wrap
 from clew.core.version import Place
 
-
 _new = object.__new__
 
 
@@ -52,17 +52,32 @@ class Walk:
     retain: keep the saved values for another pass.
     record: record the pass itself (`create_graph`).
     capture: the edges whose gradients the caller wants; then only what leads to them runs, and no leaf is touched.
+    gather: the captured leaves gather their gradients in `.grad` all the same (`backward(inputs=...)`).
     """
 
-    __slots__ = ("capture", "captured", "leaves", "needed", "place", "record", "retain", "roots", "waiting")
+    __slots__ = (
+        "capture",
+        "captured",
+        "gather",
+        "leaves",
+        "needed",
+        "place",
+        "record",
+        "retain",
+        "roots",
+        "waiting",
+    )
 
-    def __init__(self, retain: bool, record: bool, capture: Sequence[Edge] | None = None) -> None:
+    def __init__(
+        self, retain: bool, record: bool, capture: Sequence[Edge] | None = None, gather: bool = False
+    ) -> None:
         self.retain = retain
         self.record = record
         self.capture = capture
+        self.gather = gather
         self.captured: dict[Edge, Any] = {}
         self.leaves: dict[AccumulateGrad, Any] = {}  # what has arrived at each leaf
-        self.waiting: dict[AccumulateGrad, int] | None = None  # uses still to come, when a leaf's hooks must know
+        self.waiting: dict[AccumulateGrad, int] | None = None  # uses to come, where a leaf's hooks must know
         self.needed: set[Node] | None = None
 
     def run(self, roots: Sequence[tuple[Edge, Any]], place: Place) -> None:
@@ -87,9 +102,10 @@ class Walk:
 
     def _walk(self, roots: Sequence[tuple[Edge, Any]]) -> None:
         """The loop. `next_node` with its gradient is the latest recorded node known, `queue` holds what else waits."""
-        record, retain, needed, waiting, leaves = self.record, self.retain, self.needed, self.waiting, self.leaves
+        record, retain, needed = self.record, self.retain, self.needed
+        waiting, leaves = self.waiting, self.leaves
         anomaly = altered and switches.anomaly
-        plain = not (record or anomaly)
+        plain = not (record or anomaly or (self.capture is not None and self._stops()))
         freed: Freed | None = None
         pending: dict[int, tuple[Node, Any]] = {}
         queue: list[int] = []
@@ -98,8 +114,8 @@ class Walk:
         if len(roots) == 1 and roots[0][0][0].primitive.single:
             (next_node, _), next_g = roots[0]
         else:
-            for edge, g in roots:
-                self._deliver(edge, g, queue, pending)
+            for root, g in roots:
+                self._deliver(root, g, queue, pending)
         while next_node is not None or queue:
             if next_node is None or (queue and -queue[0] > next_node.seq):
                 node, g = pending.pop(-heappop(queue))
@@ -122,8 +138,8 @@ class Walk:
                     continue
                 if anomaly and switches.anomaly_nan:
                     check_nan(node, gradients)
-            formulas = primitive.formulas
-            metas = node.metas
+            formulas: Any = primitive.formulas
+            metas: Any = node.metas
             index = -1
             for edge in node.edges:
                 index += 1
@@ -163,17 +179,29 @@ class Walk:
         for sink, g in leaves.items():
             if sink.grad is None and sink.extras is None and plain and self.capture is None:
                 leaves[sink] = None  # so that `own` finds it in one hand
-                sink.grad = wrap(own(g, sink.array) if g.__class__ is ndarray else g)
-                if sink.post_accumulate_hooks:
-                    run_post_accumulate_hooks(sink)
+                made = wrap(own(g, sink.array) if g.__class__ is ndarray else g)
+                with gathering:
+                    if sink.grad is None:
+                        sink.grad = made
+                        made = None
+                if made is not None:  # another thread was faster
+                    self.accumulate(sink, g)
+                elif sink.post_accumulate_hooks:
+                    run_post_accumulate_hooks(sink, self.record)
             else:
                 self._finish(sink, g)
 
     def expected(self, edges: Sequence[Edge]) -> int:
         """How many of some edges this walk will reach."""
-        nodes = set(reachable([edge[0] for edge, _ in self.roots], self.needed))
-        passed = {e for n in nodes for e in n.edges if e is not None} | {edge for edge, _ in self.roots}
+        needed = self.needed
+        nodes = reachable([edge[0] for edge, _ in self.roots], needed)
+        passed = {e for n in nodes for e in n.edges if e is not None and (needed is None or e[0] in needed)}
+        passed |= {edge for edge, _ in self.roots}
         return sum(edge in passed for edge in edges)
+
+    def _stops(self) -> bool:
+        """Whether a gradient is wanted at a node, not only at leaves."""
+        return any(edge[0].__class__ is not AccumulateGrad for edge in self.capture or ())
 
     def _deliver(self, edge: Edge, g: Any, queue: list[int], pending: dict[int, tuple[Node, Any]]) -> None:
         """Add a gradient to what has gathered at an edge."""
@@ -193,31 +221,37 @@ class Walk:
         pending[target.seq] = (target, slots)
 
     def _pull(self, node: Node, g: Any) -> tuple[Any, Any]:
-        """Run a node in the general case: hooks, captures, packed values, complex numbers, joint formulas, tensors."""
+        """Run a node in the general case: hooks, captures, packed values, complex numbers, joint formulas, tensors.
+
+        Of a node where the walk ends, what its hooks made of the gradient is captured; elsewhere, what came in.
+        """
         extras = node.extras
+        needed = self.needed
+        wanted = [e is not None and (needed is None or e[0] in needed) for e in node.edges]
+        captures = self.capture is not None and not self.gather
+        if captures and any(wanted):
+            self._take(node, g)
         if extras is not None and (extras.tensor_hooks or extras.retained):
             switches.walk = self
             g = run_tensor_hooks(node, g, self.record)
-        if self.capture is not None and not self._go_on(node, g):
+        if captures and not any(wanted):
+            self._take(node, g)
             return None, g
         if extras is not None and extras.pre_hooks:
-            g = run_node_hooks(extras.pre_hooks, g, node.outputs)
+            g = run_node_hooks(extras.pre_hooks, g, node.outputs, self.record)
         record = self.record
         xp = vocabularies.tensors if record else raw
         gs = node.fill(g) if node.outputs > 1 else g
-        wanted = [e is not None and (self.needed is None or e[0] in self.needed) for e in node.edges]
         gradients = node.pull(xp, gs, wanted, record)
         if extras is not None and extras.post_hooks:
-            gradients = run_post_hooks(node, gradients, g)
+            gradients = run_post_hooks(node, gradients, g, record)
         return gradients, g
 
-    def _go_on(self, node: Node, g: Any) -> bool:
-        """Note captured gradients; say whether anything beyond `node` is wanted."""
+    def _take(self, node: Node, g: Any) -> None:
+        """Capture the gradients wanted of a node's outputs."""
         for edge in self.capture or ():
             if edge[0] is node:
                 self.captured[edge] = g if node.outputs == 1 else g[edge[1]]
-        assert self.needed is not None
-        return any(e is not None and e[0] in self.needed for e in node.edges)
 
     def _finish(self, sink: AccumulateGrad, g: Any) -> None:
         """All of a leaf's gradient has arrived."""
@@ -227,7 +261,7 @@ class Walk:
         if extras is not None and (extras.tensor_hooks or extras.retained):
             switches.walk = self
             g = run_tensor_hooks(sink, g, self.record)
-        if self.capture is not None:
+        if self.capture is not None and not self.gather:
             if (sink, 0) in self.capture:
                 self.captured[sink, 0] = g
             return
@@ -237,39 +271,65 @@ class Walk:
         """`.grad` += g; a first gradient becomes `.grad` itself."""
         extras = sink.extras
         if extras is not None and extras.pre_hooks:
-            g = run_node_hooks(extras.pre_hooks, g, 1)
-        held = sink.grad
-        if self.record:
-            sink.grad = (g if g._edge is not None else g.detach()) if held is None else held + g
-        elif held is None:
-            sink.grad = wrap(own(g, sink.array) if g.__class__ is ndarray else g)
-        else:
-            array = held._array
-            if array.__class__ is ndarray:
-                np.add(array, g, out=array)
+            g = run_node_hooks(extras.pre_hooks, g, 1, self.record)
+        arrived = g
+        if extras is not None and extras.grad_dtype is not None:
+            g = fit(g, g._array.shape if self.record else g.shape, extras.grad_dtype)
+        with gathering:
+            held = sink.grad
+            if self.record:
+                sink.grad = _kept(g) if held is None else held + g
+            elif held is None:
+                sink.grad = wrap(own(g, sink.array) if g.__class__ is ndarray else g)
             else:
-                held._array = array + g
-            version = held.version()
-            version.n += 1
-            version.where = self.place
-        if extras is not None and extras.post_hooks:
-            run_post_hooks(sink, (), g)
+                self._add(held, g)
         if sink.post_accumulate_hooks:
-            run_post_accumulate_hooks(sink)
+            run_post_accumulate_hooks(sink, self.record)
+        if extras is not None and extras.post_hooks:
+            run_post_hooks(sink, (), arrived, self.record)
+
+    def _add(self, held: Variable, g: Any) -> None:
+        """`held` += g, in place."""
+        array = held._array
+        if array.__class__ is ndarray:
+            np.add(array, g, out=array)
+        else:
+            held._array = array + g
+        version = held.version()
+        version.n += 1
+        version.where = self.place
+
+
+gathering = RLock()  # held while a leaf's gradient is updated: walks in several threads may share leaves
+
+
+def _kept(g: Any) -> Any:
+    """A first gradient as `.grad` when the walk is recorded: a copy with the history of a copy."""
+    return vocabularies.tensors.kept(g) if g._edge is not None else g.detach()
 
 
 def own(g: ndarray, like: Any) -> ndarray:
-    """`g` as memory of its own, laid out as `like`: itself where nobody else holds it, else a copy."""
+    """`g` as memory of its own, laid out as `like`: itself where nobody else holds it, else a copy.
+
+    Who holds it is counted: the walk's variable and this one's, and what `getrefcount` itself holds.
+    """
     base = g.base
-    # Counted: the caller's stack and local names here, and nobody else's.
-    alone = sys.getrefcount(g) <= 4 if base is None else (base.__class__ is ndarray and base.base is None and base.size == g.size and sys.getrefcount(base) <= 3 and sys.getrefcount(g) <= 4)  # fmt: skip
-    if alone and g.flags.writeable and (g.flags.c_contiguous or like.__class__ is not ndarray or g.strides == like.strides):
+    if base is None:
+        alone = getrefcount(g) <= 4
+    else:  # a view of all of an array that nobody else holds is as good
+        alone = (
+            base.__class__ is ndarray and base.base is None and base.size == g.size and getrefcount(base) <= 3
+        )
+        alone = alone and getrefcount(g) <= 4
+    if alone and (g.flags.c_contiguous or (like.__class__ is ndarray and g.strides == like.strides)):
         return g
-    if like.__class__ is ndarray and like.shape == g.shape:
-        copy = np.empty_like(like, dtype=g.dtype)
-        copy[...] = g
-        return copy
-    return g.copy()
+    copy = (
+        np.empty_like(like, dtype=g.dtype)
+        if like.__class__ is ndarray and like.shape == g.shape
+        else np.empty(g.shape, g.dtype)
+    )
+    copy[...] = g
+    return copy
 
 
 def fit(g: Any, shape: tuple[int, ...], dtype: Any) -> Any:

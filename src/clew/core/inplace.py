@@ -19,7 +19,7 @@ from clew.core import raw
 from clew.core.modes import altered, is_grad_enabled, observers, switches
 from clew.core.node import AccumulateGrad, Freed, internal, next_seq, user_place
 from clew.core.primitive import Primitive, note_modes, watch
-from clew.core.variable import FLOAT32, FLOAT64, Variable, classes, wrap
+from clew.core.variable import FLOAT32, FLOAT64, Retained, Variable, classes, wrap
 from clew.core.version import Version
 from clew.dtypes import from_numpy, legacy_name
 
@@ -108,17 +108,26 @@ def replay(steps: tuple[Step, ...], xp: Any, value: Any) -> Any:
     return value
 
 
-def as_view(primitive: Primitive, tensor: Variable, created: str = "", step: Step | None = None, **params: Any) -> Any:
+def as_view(
+    primitive: Primitive, tensor: Variable, created: str = "", step: Step | None = None, **params: Any
+) -> Any:
     """Run a primitive whose result shares the memory of its input, and note the kinship."""
     if primitive.frees:
         tensor.memory()
         return mark_view(primitive(tensor, **params), tensor, step or (primitive, params), created)
     made = primitive.forward(tensor.memory(), **params)
-    return make_view(primitive, tensor, made, {name: params[name] for name in primitive.params}, created, step)
+    return make_view(
+        primitive, tensor, made, {name: params[name] for name in primitive.params}, created, step
+    )
 
 
 def make_view(
-    primitive: Primitive, tensor: Variable, made: ndarray, params: dict[str, Any], created: str = "", step: Step | None = None
+    primitive: Primitive,
+    tensor: Variable,
+    made: ndarray,
+    params: dict[str, Any],
+    created: str = "",
+    step: Step | None = None,
 ) -> Any:
     """A tensor around `made`, which is what the primitive's forward gave on the memory of `tensor`, recorded.
 
@@ -233,11 +242,10 @@ def write(tensor: Any, result: Variable, shared: bool = False) -> Any:
     check_write(tensor, edge is not None, shared)
     if values.dtype != array.dtype:
         refuse_cast(values.dtype, array.dtype)
-    if values.shape != array.shape:
-        if values.ndim > array.ndim or np.broadcast_shapes(values.shape, array.shape) != array.shape:
-            raise RuntimeError(
-                f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(values.shape)}"
-            )
+    if values.shape != array.shape and not _fits(values.shape, array.shape):
+        raise RuntimeError(
+            f"output with shape {list(array.shape)} doesn't match the broadcast shape {list(values.shape)}"
+        )
     if altered and switches.copy_on_write is not None:
         switches.copy_on_write.rescue(tensor)
     if edge is not None:
@@ -250,6 +258,11 @@ def write(tensor: Any, result: Variable, shared: bool = False) -> Any:
     if edge is not None:
         rebase(tensor, edge)
     return tensor
+
+
+def _fits(shape: tuple[int, ...], into: tuple[int, ...]) -> bool:
+    """Whether broadcasting takes one shape to the other."""
+    return len(shape) <= len(into) and np.broadcast_shapes(shape, into) == into
 
 
 def refuse_cast(have: Any, want: Any) -> None:
@@ -311,8 +324,7 @@ def rebase(tensor: Variable, edge: Any) -> None:
 
 def _move_retained(tensor: Variable, edge: Any) -> None:
     """`retain_grad` follows a tensor to its new history."""
-    meta = tensor._meta
-    if meta is not None and meta.__class__ is not AccumulateGrad and meta.retains and tensor._edge is not None:  # type: ignore[union-attr]
+    if isinstance(tensor._meta, Retained) and tensor._meta.retains and tensor._edge is not None:
         old = tensor._edge[0].more().retained.pop(tensor._edge[1], None)
         if old is not None:
             edge[0].more().retained[edge[1]] = old
@@ -390,7 +402,9 @@ def in_place(op: Callable[..., Any], name: str | None = None, composite: bool = 
     return op_
 
 
-def in_place_binary(op: Callable[..., Any], forward: Callable[[Any, Any], Any], ufunc: Any) -> Callable[..., Any]:
+def in_place_binary(
+    op: Callable[..., Any], forward: Callable[[Any, Any], Any], ufunc: Any
+) -> Callable[..., Any]:
     """The in-place form of an arithmetic operator, with a direct way for updates that are not recorded."""
     name = op.__name__ + "_"
     slow = in_place(op, name)
@@ -403,14 +417,25 @@ def in_place_binary(op: Callable[..., Any], forward: Callable[[Any, Any], Any], 
             b = other
         else:
             b = getattr(other, "_array", None)
-            if b is None or b.dtype is not dtype or (other._edge is not None and not (altered and not switches.grad)):
+            if (
+                b is None
+                or b.dtype is not dtype
+                or (other._edge is not None and not (altered and not switches.grad))
+            ):
                 return slow(self, other, **kwargs)
         if (dtype is not FLOAT32 and dtype is not FLOAT64) or self._view is not None or kwargs:
             return slow(self, other, **kwargs)
         if altered:
-            if (self._edge is not None and switches.grad) or switches.inference or switches.copy_on_write is not None:
+            if (
+                (self._edge is not None and switches.grad)
+                or switches.inference
+                or switches.copy_on_write is not None
+            ):
                 return slow(self, other)
         elif self._edge is not None:
+            return slow(self, other)
+        version = self._counter
+        if version is not None and version.inference:
             return slow(self, other)
         if array.__class__ is ndarray:
             if (b.__class__ is ndarray and b.shape != array.shape and b.ndim) or 0 in array.strides:
@@ -422,7 +447,6 @@ def in_place_binary(op: Callable[..., Any], forward: Callable[[Any, Any], Any], 
             self._array = value = forward(array, b)
             if self._meta.__class__ is AccumulateGrad:
                 self._meta.array = value
-        version = self._counter
         if version is None:
             version = self._counter = Version()
         version.n += 1
@@ -446,6 +470,8 @@ def store_out(out: Any, result: Variable) -> Any:
             "requires grad."
         )
     refuse_cast(result._array.dtype, out._array.dtype)
+    if out._counter is not None and out._counter.inference and not switches.inference:
+        raise RuntimeError(INFERENCE_WRITE)
     if out._array.shape != result._array.shape:
         out._rebind(np.empty(result._array.shape, dtype=out._array.dtype))
     out.memory()[...] = result._array
@@ -453,4 +479,16 @@ def store_out(out: Any, result: Variable) -> Any:
     return out
 
 
-__all__ = ["Freed", "View", "as_view", "check_write", "copy_slices", "in_place", "make_view", "mark_view", "rebase", "watch", "write"]
+__all__ = [
+    "Freed",
+    "View",
+    "as_view",
+    "check_write",
+    "copy_slices",
+    "in_place",
+    "make_view",
+    "mark_view",
+    "rebase",
+    "watch",
+    "write",
+]

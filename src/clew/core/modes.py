@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 altered: set[int] = set()  # idents of the threads whose switches are not all in their default position
-observers: list[Callable[..., None]] = []  # called as observer(node, inputs, output) for every recorded operation
+observers: list[Callable[..., None]] = []  # called as observer(node, inputs, results) when one is recorded
 
 
 def observe(node: Any, inputs: Sequence[Any], results: Sequence[Any]) -> None:
@@ -36,7 +36,11 @@ class Switches(threading.local):
     def note(self) -> None:
         """Enter or leave `altered`, after a switch was set."""
         default = self.grad and not (
-            self.inference or self.anomaly or self.saved_hooks or self.saved_hooks_refused or self.copy_on_write
+            self.inference
+            or self.anomaly
+            or self.saved_hooks
+            or self.saved_hooks_refused
+            or self.copy_on_write
         )
         if default:
             altered.discard(threading.get_ident())

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from clew.core.primitive import Primitive
     from clew.core.variable import Variable
 
-Edge = tuple["Node", int]  # a node and which of its outputs: where a tensor came from, where its gradient goes
+Edge = tuple[
+    "Node", int
+]  # where a tensor came from and where its gradient goes: a node, which of its outputs
 
+Meta = tuple[tuple[int, ...], Any]  # shape and dtype
 next_seq = count().__next__
 _getframe = sys._getframe
 LEAF_SEQ = 2**64 - 1  # PyTorch's number for sinks: they go before everything else that is ready
@@ -63,6 +66,10 @@ def source_line(place: Place | None) -> tuple[str, int] | None:
     return code.co_filename, code.co_firstlineno
 
 
+# Nodes of PyTorch's forms that take a number: it is no input of theirs.
+WITH_NUMBER = {"PowBackward0", "PowBackward2", "RsubBackward1", "RemainderBackward0", "FmodBackward0"}
+
+
 class Freed:
     """Stands in the place of saved values that a backward pass has freed, and knows which line ran it."""
 
@@ -82,10 +89,20 @@ class Packed:
         self.unpack = unpack
 
 
+def unpacked_tensor(value: Packed) -> Any:
+    """What a pack hook packed, unpacked."""
+    tensor = value.unpack(value.packed)
+    if not hasattr(tensor, "_array"):
+        raise TypeError(
+            f"Output of saved tensor unpack_hook expected to be a Tensor but got result of type {type(tensor).__name__}"
+        )
+    return tensor
+
+
 def unpacked(value: Any) -> Any:
     """A saved value as the formulas want it: what `saved_tensors_hooks` packed is unpacked."""
     if value.__class__ is Packed:
-        return value.unpack(value.packed)._array
+        return unpacked_tensor(value)._array
     if value.__class__ is tuple and any(v.__class__ is Packed for v in value):
         return tuple([unpacked(v) for v in value])
     return value
@@ -94,7 +111,9 @@ def unpacked(value: Any) -> Any:
 class Extras:
     """What few nodes have: hooks, retained gradients, packed values, metadata."""
 
-    __slots__ = ("conj", "metadata", "packed", "post_hooks", "pre_hooks", "retained", "shapes", "stack", "tensor_hooks")
+    __slots__ = (
+        "conj", "grad_dtype", "metadata", "packed", "post_hooks", "pre_hooks", "retained", "shapes", "stack", "tensor_hooks",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.tensor_hooks: dict[int, dict[int, Callable[..., Any]]] = {}  # by output: Tensor.register_hook
@@ -103,7 +122,8 @@ class Extras:
         self.post_hooks: dict[int, Callable[..., Any]] = {}
         self.metadata: dict[Any, Any] = {}
         self.stack: str | None = None  # anomaly mode: the forward traceback
-        self.shapes: tuple[tuple[tuple[int, ...], Any], ...] = ()  # of the outputs, where there are several
+        self.shapes: tuple[Meta, ...] = ()  # of the outputs, where there are several
+        self.grad_dtype: Any = None  # of a leaf: its gradient's type, where that is another
         self.packed = False  # some saved values are `Packed`
         self.conj = False  # a holomorphic operation on complex numbers
 
@@ -126,7 +146,7 @@ class Node:
     seq: int
     code: Any  # with `lasti`, the user's line that made this node
     lasti: int
-    metas: tuple[tuple[tuple[int, ...], Any] | None, ...] | None  # shape and dtype the gradients must have, if they may differ
+    metas: tuple[Meta | None, ...] | None  # what the gradients must be, where the formulas' may differ
     extras: Extras | None
 
     primitive: Primitive
@@ -148,10 +168,16 @@ class Node:
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
         """Where the gradients go: for each input, the node (None where no gradient is wanted) and its output number."""
-        return tuple((None, 0) if edge is None else edge for edge in self.edges)
+        primitive = self.primitive
+        shown: Any = self.edges
+        if self.name() in WITH_NUMBER:
+            shown = [edge for edge in shown if edge is not None]
+        elif len(primitive.formulas) == len(shown):
+            shown = [e for e, f in zip(shown, primitive.formulas, strict=True) if f is not None or e is not None]
+        return tuple((None, 0) if edge is None else edge for edge in shown)
 
-    @property
     def _sequence_nr(self) -> int:
+        """The node's number: `backward` runs the highest first."""
         return self.seq
 
     def _set_sequence_nr(self, number: int) -> None:
@@ -177,7 +203,7 @@ class Node:
             gradients = list(formula(xp, g, wanted, *self.arguments(0, record)))
         else:
             gradients = [
-                formula(xp, g, *self.arguments(index, record)) if want else None
+                formula(xp, g, *self.arguments(index, record)) if want else None  # type: ignore[misc]
                 for index, (formula, want) in enumerate(zip(primitive.formulas, wanted, strict=True))
             ]
         return [xp.conj(v) if v is not None else None for v in gradients] if conj else gradients
@@ -194,7 +220,9 @@ class Node:
     def fill(self, gs: Sequence[Any]) -> tuple[Any, ...]:
         """The gradients of several outputs, zeros where nothing arrived."""
         like = next(g for g in gs if g is not None)
-        zeros = [None if g is not None else np.zeros(*meta) for g, meta in zip(gs, self.more().shapes, strict=True)]
+        zeros = [
+            None if g is not None else np.zeros(*meta) for g, meta in zip(gs, self.more().shapes, strict=True)
+        ]
         if not isinstance(like, np.ndarray | np.generic):
             zeros = [z if z is None else like.new_tensor(z) for z in zeros]
         return tuple(z if g is None else g for g, z in zip(gs, zeros, strict=True))
@@ -222,14 +250,19 @@ class Node:
         raise AttributeError(f"'{self.name()}' object has no attribute '{attribute}'")
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *("_saved_" + name for name in self.primitive.saved_names)]
+        names = self.primitive.saved_attributes()
+        return [*super().__dir__(), *("_saved_" + name for name in names)]
 
 
 class _Sink:
     """What the engine asks of the primitive of a sink: that it is not one."""
 
     single = False
-    saved_names = ()
+    saved_names: tuple[str, ...] = ()
+    formulas: tuple[Any, ...] = ()
+
+    def saved_attributes(self) -> tuple[str, ...]:
+        return ()
 
 
 _SINK: Any = _Sink()
@@ -238,7 +271,9 @@ _SINK: Any = _Sink()
 class AccumulateGrad(Node):
     """The sink of a leaf: its gradient gathers here. The graph can hold it without holding the tensor: no cycle."""
 
-    __slots__ = ("array", "dtype", "grad", "owner", "post_accumulate_hooks", "shape", "version")
+    __slots__ = ("array", "counter", "grad", "kind", "owner", "post_accumulate_hooks")
+
+    array: Any  # the leaf's values, which the gradient is laid out like
 
     def __init__(self, owner: Variable) -> None:
         self.edges = ()
@@ -252,13 +287,22 @@ class AccumulateGrad(Node):
         self.primitive = _SINK
         self.post_accumulate_hooks: dict[int, Callable[..., Any]] = {}
         self.owner = weakref.ref(owner)
+        self.array = owner._array
+        self.counter = owner.version()
+        self.kind = owner.__class__
 
     @property
     def variable(self) -> Variable:
-        """The leaf itself."""
+        """The leaf itself: a new handle of it where the program has dropped its own."""
         owner = self.owner()
         if owner is None:
-            raise RuntimeError("the leaf of this AccumulateGrad no longer exists")
+            owner = object.__new__(self.kind)
+            owner._array = self.array
+            owner._counter = self.counter
+            owner._edge = (self, 0)
+            owner._view = None
+            owner._meta = self
+            self.owner = weakref.ref(owner)
         return owner
 
     def name(self) -> str:
@@ -273,7 +317,9 @@ class RemovableHandle:
 
     _ids: ClassVar[Iterator[int]] = count()
 
-    def __init__(self, hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any], *, first: bool = False) -> None:
+    def __init__(
+        self, hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any], *, first: bool = False
+    ) -> None:
         self.id = next(self._ids)
         self._hooks = weakref.ref(hooks) if not isinstance(hooks, dict) else lambda: hooks
         hooks[self.id] = hook

@@ -17,14 +17,19 @@ from copy import copy
 from operator import itemgetter
 from typing import Any
 
-from numpy import asarray, float32, ndarray
+from numpy import asarray, float32, generic, ndarray
 
 from clew.core.modes import altered, observe, observers, switches
-from clew.core.node import Edge, Extras, Node, Packed, next_seq, user_place
+from clew.core.node import AccumulateGrad, Edge, Extras, Node, Packed, next_seq, unpacked_tensor, user_place
 from clew.core.variable import Variable, wrap
 from clew.core.version import Version
 
 Formula = Callable[..., Any]
+PACK_WRITES = (
+    "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot be modified "
+    "by in-place operations as this can lead to unexpected side-effects. Please open an issue if you need to perform "
+    "in-place operations on the input to a pack hook."
+)
 _new = object.__new__
 INFERENCE_SAVED = (
     "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
@@ -100,6 +105,7 @@ class Primitive:
         """Work out, once, what each formula needs and whether any of it is a tensor's values."""
         self._slots = {n: i for i, n in enumerate((*self.inputs, *self.params, *self.outputs, *self.aux))}
         self.formulas: tuple[Formula | None, ...]
+        self.needs: tuple[tuple[str, ...], ...]
         if vjps is None:
             self.formulas, self.needs = (), ()
         elif callable(vjps):
@@ -143,7 +149,7 @@ class Primitive:
                 kind = next(a.dtype for a in arrays if a is not None)
                 made = forward(*[a if a is None else a.astype(float32) for a in arrays], **params)
                 if self.plain:
-                    return made.astype(kind)
+                    return made.astype(kind) if made.dtype == float32 else made
                 count = len(self.outputs)
                 return *[m.astype(kind) if m.dtype == float32 else m for m in made[:count]], *made[count:]
 
@@ -161,7 +167,9 @@ class Primitive:
 
     def __call__(self, *inputs: Any, **params: Any) -> Any:
         """Run on tensors (None for an input left out) and record."""
-        arrays = [t if t is None else a if (a := t._array).__class__ is ndarray else asarray(a) for t in inputs]
+        arrays = [
+            t if t is None else a if (a := t._array).__class__ is ndarray else asarray(a) for t in inputs
+        ]
         made = self.forward(arrays, **params) if self.variadic else self.forward(*arrays, **params)
         if self.plain:
             made = (made,)
@@ -200,9 +208,7 @@ class Primitive:
         else:
             node.saved = tuple([None if gather is None else gather(values) for gather in gathers])
         found = [watch(t) for i in watched_inputs if (t := inputs[i]) is not None]
-        for i in watched_outputs:
-            found.append(watch(results[i]))
-        node.versions = tuple(found)
+        node.versions = (*found, *[watch(results[i]) for i in watched_outputs])
         number = 0
         for result in results:
             kind = result._array.dtype.kind
@@ -244,8 +250,7 @@ class Primitive:
 
     def _as_tensor(self, node: Node, name: str, value: Any) -> Any:
         if value.__class__ is Packed:
-            unpacked = value.unpack(value.packed)
-            value = unpacked._array
+            value = unpacked_tensor(value)._array
         if name in self.outputs:
             number = self.outputs.index(name)
             return wrap(value, (node, number) if value.dtype.kind in "fcV" else None)
@@ -271,7 +276,8 @@ class Primitive:
             for name, value in zip(names, saved or (), strict=False):
                 if name in self.inputs:
                     if self.variadic:
-                        found.update({f"{name}{k}": (v, e) for k, (v, e) in enumerate(zip(value, node.edges, strict=True))})
+                        pairs = zip(value, node.edges, strict=True)
+                        found.update({f"{name}{k}": pair for k, pair in enumerate(pairs)})
                     elif hasattr(value, "dtype"):
                         found[name] = (value, node.edges[self.inputs.index(name)])
                 elif name in self.outputs:
@@ -280,22 +286,82 @@ class Primitive:
         ordered = list(found) if self.variadic else [n for n in order if n in found]
         return found[ordered[index]]
 
+    def saved_attributes(self) -> tuple[str, ...]:
+        """The names after `_saved_`, as PyTorch has them."""
+        names = (_shown(name) for name in self.saved_names)
+        return tuple(dict.fromkeys((*names, *SHOWN_NUMBERS.get(self.node.__name__, ()))))
+
     def saved_attribute(self, node: Node, attribute: str) -> Any:
-        """`grad_fn._saved_<name>`."""
+        """`grad_fn._saved_<name>`, and `grad_fn._raw_saved_<name>`: the place where it is kept."""
         from clew.core.errors import raise_freed
 
-        name = attribute.removeprefix("_raw").removeprefix("_saved_")
+        asked = attribute.removeprefix("_raw").removeprefix("_saved_")
+        name = next((n for n in self.saved_names if asked == _shown(n)), asked)
         for index, names in enumerate(self.needs):
             if name in names:
                 if node.saved.__class__ is not tuple:
                     raise_freed(node)
                 if not self.joint and node.saved[index] is None:
                     continue
+                if attribute.startswith("_raw"):
+                    return SavedTensor(node, name)
                 value = self.saved_as_tensors(node, index)[names.index(name)]
-                return wrap(value) if isinstance(value, ndarray) else value
+                return self._shown_value(node, name, value)
         if name in self.saved_names or name in self.inputs:
             return None
+        if name in SHOWN_NUMBERS.get(node.name(), ()):
+            return SHOWN_NUMBERS[node.name()][name]
         raise AttributeError(f"'{node.name()}' object has no attribute '{attribute}'")
+
+    def _shown_value(self, node: Node, name: str, value: Any) -> Any:
+        """A saved value for the reader: a saved leaf is that leaf itself."""
+        if isinstance(value, (ndarray, generic)):
+            return wrap(value)
+        edge = getattr(value, "_edge", None)
+        if edge is not None and edge[0].__class__ is AccumulateGrad and edge[0].array is value._array:
+            return edge[0].variable
+        return value
+
+    def repack(self, node: Node, name: str, pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> None:
+        """Put one saved value into packed form."""
+        saved = []
+        for index, names in enumerate(self.needs):
+            values = node.saved if self.joint else node.saved[index]
+            if values is not None and name in names:
+                values = tuple(
+                    _packed(self._as_tensor(node, n, v), pack, unpack) if n == name else v
+                    for n, v in zip(names, values, strict=True)
+                )
+            saved.append(values)
+        node.saved = saved[0] if self.joint else tuple(saved)
+        node.more().packed = True
+
+
+# What PyTorch's nodes show although it was left at its default.
+SHOWN_NUMBERS = {"AddBackward0": {"alpha": 1}, "SubBackward0": {"alpha": 1}}
+
+
+def _shown(name: str) -> str:
+    """PyTorch's name of a saved value."""
+    return (
+        "result"
+        if name == "out"
+        else name.removesuffix("_shape") + "_sym_sizes"
+        if name.endswith("_shape")
+        else name
+    )
+
+
+class SavedTensor:
+    """The place of a saved value: `register_hooks` puts it into packed form."""
+
+    def __init__(self, node: Node, name: str) -> None:
+        self.node = node
+        self.name = name
+
+    def register_hooks(self, pack_hook: Callable[[Any], Any], unpack_hook: Callable[[Any], Any]) -> None:
+        """Keep `pack_hook(value)`; `unpack_hook` makes the value of it again when backward wants it."""
+        self.node.primitive.repack(self.node, self.name, pack_hook, unpack_hook)
 
 
 def watch(variable: Variable) -> tuple[Version, int]:
@@ -326,44 +392,50 @@ def note_modes(node: Node) -> None:
 
 
 def pack_saved(node: Node, pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> None:
-    """Hand every saved tensor to `pack`, once, and keep what it returns."""
+    """Hand every saved tensor to `pack` and keep what it returns. Inputs come with their history, results without."""
     primitive = node.primitive
     tensors = {*primitive.inputs, *primitive.outputs, *primitive.aux}
-    done: dict[int, Packed] = {}
 
     def packed(name: str, value: Any) -> Any:
         if isinstance(value, tuple) and primitive.variadic and name in primitive.inputs:
-            return tuple([packed("", v) for v in value])
-        if (name and name not in tensors) or not hasattr(value, "dtype"):
+            return tuple([_packed(wrap(v, e), pack, unpack) for v, e in zip(value, node.edges, strict=True)])
+        if name not in tensors or not hasattr(value, "dtype"):
             return value
-        if id(value) not in done:
-            tensor = wrap(value)
-            before = tensor.version().n if not tensor.version().inference else 0
-            hooks, grad = switches.saved_hooks, switches.grad
-            switches.saved_hooks, switches.grad = (), False
-            try:
-                done[id(value)] = Packed(pack(tensor), unpack)
-            finally:
-                switches.saved_hooks, switches.grad = hooks, grad
-            if tensor._counter is not None and tensor._counter.n != before:
-                raise RuntimeError(
-                    "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook "
-                    "cannot be modified by in-place operations as this can lead to unexpected side-effects. Please open "
-                    "an issue if you need to perform in-place operations on the input to a pack hook."
-                )
-        return done[id(value)]
+        edge = node.edges[primitive.inputs.index(name)] if name in primitive.inputs else None
+        return _packed(_leaf_or(value, edge), pack, unpack)
+
+    def group(names: Sequence[str], values: Any) -> Any:
+        return values and tuple([packed(n, v) for n, v in zip(names, values, strict=True)])
 
     if primitive.joint:
-        node.saved = tuple([packed(n, v) for n, v in zip(primitive.needs[0], node.saved, strict=True)])
+        node.saved = group(primitive.needs[0], node.saved)
     else:
         node.saved = tuple(
-            [
-                None if saved is None else tuple([packed(n, v) for n, v in zip(names, saved, strict=True)])
-                for names, saved in zip(primitive.needs, node.saved, strict=True)
-            ]
+            [group(names, values) for names, values in zip(primitive.needs, node.saved, strict=True)]
         )
     node.more().packed = True
     node.versions = ()  # what the hooks hold is theirs: no counter is checked
 
 
-__all__ = ["Extras", "Formula", "Primitive", "note_modes", "watch"]
+def _leaf_or(value: Any, edge: Edge | None) -> Any:
+    """A saved input as a tensor: the leaf itself, or one with the same history."""
+    if edge is not None and edge[0].__class__ is AccumulateGrad and edge[0].array is value:
+        return edge[0].variable
+    return wrap(value, edge)
+
+
+def _packed(tensor: Any, pack: Callable[[Any], Any], unpack: Callable[[Any], Any]) -> Packed:
+    """What `pack` makes of one saved tensor."""
+    before = 0 if tensor.version().inference else tensor.version().n
+    hooks, grad = switches.saved_hooks, switches.grad
+    switches.saved_hooks, switches.grad = (), False
+    try:
+        made = pack(tensor)
+    finally:
+        switches.saved_hooks, switches.grad = hooks, grad
+    if tensor._counter.n != before and not tensor._counter.inference:
+        raise RuntimeError(PACK_WRITES)
+    return Packed(made, unpack)
+
+
+__all__ = ["Extras", "Formula", "Primitive", "SavedTensor", "note_modes", "watch"]

@@ -11,7 +11,8 @@ import builtins
 from typing import Any
 
 import numpy as np
-from numpy import (
+
+from numpy import (  # isort: skip
     abs, arange, argmax, argsort, concatenate, conj, cos, cosh, cumsum, empty_like, exp, expand_dims,
     expm1, flip, floor, full_like, imag, isnan, log, log1p, log2, logical_and, logical_not, logical_or, matmul, maximum,
     minimum, moveaxis, multiply, ones, ones_like, power, prod, real, reshape, sign, sin, sinh, split, sqrt, square,
@@ -54,7 +55,8 @@ def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
 
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """∑ x over `axis`; the dtype stays."""
-    return np.add.reduce(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
+    total: Any = np.add.reduce
+    return total(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
 
 
 def astype(x: Any, dtype: Any) -> Any:

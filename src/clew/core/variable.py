@@ -34,6 +34,13 @@ NON_LEAF_GRAD = (
 )
 
 
+NON_LEAF_FLAG = "you can only change requires_grad flags of leaf variables."
+NON_LEAF_FLAG_OFF = (
+    " If you want to use a computed variable in a subgraph that doesn't require differentiation use "
+    "var_no_grad = var.detach()."
+)
+
+
 class Retained:
     """Where `.grad` of a tensor that is no gradient sink is kept: after `retain_grad()`, or assigned by the user."""
 
@@ -50,10 +57,17 @@ class Variable:
     __slots__ = ("__dict__", "__weakref__", "_array", "_counter", "_edge", "_meta", "_view")
 
     _array: Any  # the values: an ndarray, or a NumPy scalar
-    _edge: Edge | None  # the node that made it and which output it is; for a leaf its sink; None: no gradient wanted
-    _counter: Version | None  # the counter of its memory, made when first needed, shared by all who share the memory
+    _edge: (
+        Edge | None
+    )  # the node that made it and which output; for a leaf its sink; None: no gradient wanted
+    _counter: Version | None  # of its memory: made when first needed, shared by all who share the memory
     _view: View | None  # of what it is a view, and how
     _meta: AccumulateGrad | Retained | None  # where `.grad` is kept
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """The operators, which `clew.Tensor` adds."""
 
     # ---- memory -------------------------------------------------------------------------------------------------
     def memory(self) -> ndarray:
@@ -68,7 +82,7 @@ class Variable:
         """Give the variable other memory (its sink, which may outlive it, learns of it)."""
         self._array = array
         if self._meta.__class__ is AccumulateGrad:
-            self._meta.array = array  # type: ignore[union-attr]
+            self._meta.array = array
 
     def version(self) -> Version:
         """The counter of this memory."""
@@ -127,6 +141,28 @@ class Variable:
         return 0 if edge is None else edge[1]
 
     @property
+    def grad_dtype(self) -> Any:
+        """The type in which a leaf's gradient gathers: its own, unless set to another; None allows any."""
+        if self.grad_fn is not None:
+            raise RuntimeError("grad_dtype can only be accessed on leaf tensors.")
+        from clew.dtypes import from_numpy
+
+        return self.__dict__.get("_grad_dtype", from_numpy(self._array.dtype))
+
+    @grad_dtype.setter
+    def grad_dtype(self, wanted: Any) -> None:
+        if self.grad_fn is not None:
+            raise RuntimeError("grad_dtype can only be set on leaf tensors.")
+        held = None if self._meta is None else self._meta.grad
+        if wanted is not None and held is not None and held._array.dtype != wanted.np:
+            raise RuntimeError(
+                "Cannot set grad_dtype to a dtype different from the dtype of the gradient that is there."
+            )
+        self.__dict__["_grad_dtype"] = wanted
+        if self._edge is not None:
+            self._edge[0].more().grad_dtype = None if wanted is None else wanted.np
+
+    @property
     def requires_grad(self) -> bool:
         """Whether operations on this tensor are recorded."""
         view = self._view
@@ -138,12 +174,9 @@ class Variable:
             raise RuntimeError("requires_grad must be a bool")
         edge = self.edge()
         if edge is not None and edge[0].__class__ is not AccumulateGrad:
-            if not wanted:
-                raise RuntimeError(
-                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable "
-                    "in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
-                )
-            return
+            raise RuntimeError(NON_LEAF_FLAG if wanted else NON_LEAF_FLAG + NON_LEAF_FLAG_OFF)
+        if wanted and self._array.dtype.kind not in "fcV":
+            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
         if wanted and edge is None:
             self._become_leaf()
         elif not wanted and edge is not None:
@@ -154,18 +187,22 @@ class Variable:
         if self._array.dtype.kind not in "fcV":
             raise RuntimeError("Only Tensors of floating point and complex dtype can require gradients")
         if self._counter is not None and self._counter.inference and not switches.inference:
-            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+            raise RuntimeError(
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+            )
         sink = AccumulateGrad(self)
-        sink.array = self._array
         sink.grad = None if self._meta is None else self._meta.grad
         self._meta = sink
         self._edge = (sink, 0)
+        if "_grad_dtype" in self.__dict__ and self.__dict__["_grad_dtype"] is not None:
+            sink.more().grad_dtype = self.__dict__["_grad_dtype"].np
 
     def requires_grad_(self, requires_grad: bool = True) -> Any:
         """Start (or stop) recording operations on this tensor, in place."""
         if requires_grad and self._array.dtype.kind not in "fcV":
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
-        self.requires_grad = requires_grad
+        if not (requires_grad and self.grad_fn is not None):
+            self.requires_grad = requires_grad
         return self
 
     # ---- gradient ---------------------------------------------------------------------------------------------------
@@ -195,15 +232,19 @@ class Variable:
 
     def _check_grad(self, value: Any) -> None:
         if not isinstance(value, Variable):
-            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+            )
         if value is self:
             raise RuntimeError("can't assign Variable as its own grad")
-        if value._array.dtype != self._array.dtype:
+        want = self.__dict__.get("_grad_dtype", self._array.dtype)
+        want = getattr(want, "np", want)
+        if want is not None and value._array.dtype != want:
             from clew.dtypes import legacy_name
 
             raise RuntimeError(
                 f"attempting to assign a gradient with dtype '{legacy_name(value._array.dtype).lower()}' to a tensor with grad_dtype "
-                f"'{legacy_name(self._array.dtype)}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's "
+                f"'{legacy_name(want)}'. The gradient must match the tensor's grad_dtype (defaults to the tensor's "
                 "dtype). You can set the tensor's grad_dtype attribute with a specific dtype, or None to allow any dtype. "
                 "Set grad_dtype with caution. Diverging the dtypes of a tensor and its gradient may break downstream "
                 "systems that assume they match."
@@ -229,6 +270,19 @@ class Variable:
     def retains_grad(self) -> bool:
         """True after `retain_grad()` on a tensor that is not a leaf."""
         return isinstance(self._meta, Retained) and self._meta.retains
+
+
+def clear_gradient(param: Any, set_to_none: bool) -> None:
+    """A parameter's gradient made None, or zeros in the same memory without history."""
+    meta = param._meta
+    if meta is None or meta.grad is None:
+        return
+    if set_to_none:
+        meta.grad = None
+        return
+    if meta.grad.requires_grad:
+        meta.grad = meta.grad.detach()
+    meta.grad.zero_()
 
 
 class _TensorClass:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from types import CodeType
 
-Place = tuple[CodeType, int]  # a code object and an instruction offset: resolved to a source line only when shown
+Place = tuple[CodeType, int]  # a code object and an offset in it: the source line is found when it is shown
 
 
 class Version:

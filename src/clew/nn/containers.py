@@ -25,11 +25,8 @@ class _Listed(Module):
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             items = list(self._modules.items())[index]
-            return (
-                type(self)(OrderedDict(items))
-                if isinstance(self, Sequential)
-                else type(self)(m for _, m in items)
-            )  # type: ignore[call-arg]
+            make: Any = type(self)
+            return make(OrderedDict(items)) if isinstance(self, Sequential) else make(m for _, m in items)
         return self._modules[self._position(index)]
 
     def __setitem__(self, index: int, module: Module) -> None:

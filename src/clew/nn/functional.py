@@ -38,8 +38,9 @@ from clew.ops.cross_entropy import cross_entropy, nll_loss
 from clew.ops.distance import cosine_similarity, pairwise_distance
 from clew.ops.einsum import bilinear
 from clew.ops.elementwise import sigmoid
-from clew.ops.index import embedding as _embedding
-from clew.ops.index import one_hot
+from clew.ops.embedding import embedding as _embedding
+from clew.ops.embedding import one_hot
+from clew.ops.fold import fold, unfold
 from clew.ops.linalg import linear
 from clew.ops.loss import (
     binary_cross_entropy,
@@ -70,7 +71,6 @@ from clew.ops.pool import (
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
-    fold,
     lp_pool1d,
     lp_pool2d,
     lp_pool3d,
@@ -80,7 +80,6 @@ from clew.ops.pool import (
     max_unpool1d,
     max_unpool2d,
     max_unpool3d,
-    unfold,
 )  # fmt: skip
 from clew.ops.resize import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, interpolate
 from clew.ops.sampling import bernoulli_mask

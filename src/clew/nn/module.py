@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from clew.core.node import RemovableHandle
-from clew.core.variable import Variable
+from clew.core.variable import Variable, clear_gradient
 from clew.dtypes import tensor_type_name
 from clew.nn.hooks import call_with_hooks, global_hooks
 from clew.nn.parameter import Buffer, Parameter
@@ -391,8 +391,6 @@ class Module(StateDict):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the gradients of all parameters."""
-        from clew.optim.optimizer import clear_gradient
-
         for param in self.parameters():
             clear_gradient(param, set_to_none)
 
@@ -401,7 +399,7 @@ class Module(StateDict):
         return self
 
     # ---- hooks ---------------------------------------------------------------------------------------------------------
-    def _hook(self, table: str, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+    def _hook(self, table: str, hook: Any, prepend: bool = False) -> RemovableHandle:
         self.__dict__["_hooked"] = True
         return RemovableHandle(getattr(self, table), hook, first=prepend)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from clew.core.variable import Variable, wrap
+from clew.core.variable import wrap
 from clew.tensor import Tensor
 
 
@@ -18,7 +18,7 @@ class Parameter(Tensor):
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Any:
         if data is None:
             data = wrap(np.empty(0, dtype=np.float32))
-        if not isinstance(data, Variable):
+        if not isinstance(data, Tensor):
             raise TypeError(f"Parameter data must be a Tensor, not {type(data).__name__}")
         if type(data) not in (Tensor, Parameter) and type(data) is not cls and hasattr(data, "_is_param"):
             data._is_param = True
@@ -33,7 +33,7 @@ class Parameter(Tensor):
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         """The work is done in `__new__`: a parameter shares the memory of its data."""
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return "Parameter containing:\n" + super().__repr__()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:

@@ -73,7 +73,10 @@ class StateDict:
     ) -> Any:
         """Parameters and persistent buffers by dotted name. The values share the module's memory."""
         if args:
-            destination, prefix, keep_vars = (*args, *(destination, prefix, keep_vars)[len(args) :])
+            given = dict(zip(("destination", "prefix", "keep_vars"), args, strict=False))
+            return self.state_dict(
+                **{"destination": destination, "prefix": prefix, "keep_vars": keep_vars, **given}
+            )
         if destination is None:
             destination = OrderedDict()
             destination._metadata = OrderedDict()

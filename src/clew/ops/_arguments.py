@@ -16,7 +16,9 @@ from clew.dtypes import dtype, from_numpy, legacy_name
 def check_tensor(value: Any, function: str, name: str = "input", position: int = 1) -> Any:
     """The value if it is a tensor; PyTorch's TypeError otherwise."""
     if not isinstance(value, Variable):
-        raise TypeError(f"{function}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}")
+        raise TypeError(
+            f"{function}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
+        )
     return value
 
 
@@ -25,7 +27,9 @@ def wrap_dim(dim: Any, ndim: int) -> int:
     dim = operator.index(dim)
     n = ndim or 1
     if not -n <= dim < n:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+        )
     return dim + n if dim < 0 else dim
 
 
@@ -54,6 +58,11 @@ def sizes(args: Sequence[Any]) -> tuple[int, ...]:
 def tensor_dtype(tensor: Variable) -> dtype:
     """The clew dtype of a tensor."""
     return from_numpy(tensor._array.dtype)
+
+
+def dtype_of(value: Any) -> Any:
+    """The NumPy dtype of a formula's argument, array or tensor."""
+    return getattr(value, "_array", value).dtype
 
 
 def legacy(tensor: Variable) -> str:
@@ -94,12 +103,13 @@ def is_number(value: Any) -> bool:
 
 
 def zeros_slope(xp: Any, g: Any) -> Any:
+    """The formula of an operand that the result does not move with: 0."""
     return xp.zeros_like(g)
 
 
 def is_complex(value: Any) -> bool:
     """Whether a formula's argument, array or tensor, is complex."""
-    return bool(getattr(value, "_array", value).dtype.kind == "c")
+    return bool(dtype_of(value).kind == "c")
 
 
 def refusal(sentence: str, *, error: type[Exception] = NotImplementedError) -> Callable[..., None]:

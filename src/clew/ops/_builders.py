@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy import float32, ndarray
@@ -72,8 +72,21 @@ def operand(value: Any, dtype: np.dtype[Any]) -> Any:
     if dtype.kind in "iu" and not isinstance(value, (bool, np.bool)):
         info = np.iinfo(dtype)
         if not info.min <= value <= info.max:
-            return wrap(np.asarray(int(value) & (2 ** info.bits - 1), dtype=f"u{dtype.itemsize}").astype(dtype))
+            return wrap(np.asarray(int(value) & (2**info.bits - 1), dtype=f"u{dtype.itemsize}").astype(dtype))
     return wrap(np.asarray(value).astype(dtype))
+
+
+class Operator(Protocol):
+    """A function made here, and what hangs on it."""
+
+    __name__: str
+    __qualname__: str
+    primitive: Primitive
+    operator: Callable[
+        ..., Any
+    ]  # of two operands: the method, such as `__add__`, which leaves others to their class
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 
 def unary(
@@ -89,7 +102,7 @@ def unary(
     jvp: Any = "partial",
     holomorphic: bool = True,
     explain: str = "",
-) -> Callable[..., Any]:
+) -> Operator:
     """An elementwise function of one tensor. `keep`: integers stay integers (`abs`); else they become floats (`exp`).
 
     refuse: names of types without this function; kernel: what the error then calls it; check: refuses a type in other
@@ -111,14 +124,18 @@ def unary(
         if check is not None:
             check(have)
         if refuse and have.name in refuse.split():
-            raise NotImplementedError(f"\"{kernel or name + '_cpu'}\" not implemented for '{legacy_name(have)}'")
+            raise NotImplementedError(
+                f"\"{kernel or name + '_cpu'}\" not implemented for '{legacy_name(have)}'"
+            )
         result = for_type(primitive, want)(convert(input, want.np))
         return result if out is None else store_out(out, result)
 
     def op(input: Any, *, out: Any = None) -> Any:
         try:
             a = input._array
-            dtype = FLOAT32 if a.__class__ is float32 else a.dtype  # a scalar's attribute takes five times as long
+            dtype = (
+                FLOAT32 if a.__class__ is float32 else a.dtype
+            )  # a scalar's attribute is five times slower
         except AttributeError:
             return general(input, out)
         if (dtype is not FLOAT32 and dtype is not FLOAT64) or out is not None:
@@ -163,8 +180,9 @@ def unary(
 
     op.__name__ = op.__qualname__ = name
     op.__doc__ = explain
-    op.primitive = primitive  # type: ignore[attr-defined]
-    return op
+    made: Any = op
+    made.primitive = primitive
+    return made
 
 
 _NOTHING: tuple[tuple[Any, ...], ...] = ((),)
@@ -184,15 +202,15 @@ def binary(
     jvp: Any = "partial",
     holomorphic: bool = True,
     explain: str = "",
-) -> Callable[..., Any]:
+) -> Operator:
     """An elementwise operator of two operands, tensors or numbers, that broadcasts.
 
-    floats: integers are turned into floats (true division);
-    check: refuses operands, given the result type; numbers: another forward for integer and bool operands; args: the
-    operands' names in the formulas; asis: `forward` and the formulas look at a number's value. `<function>.operator` is the same as a method such as `__add__`, which leaves
-    operands it does not know to their own class.
+    floats: integers are turned into floats (true division); check: refuses operands, given the result type;
+    numbers: another forward for integer and bool operands; args: the operands' names in the formulas; asis: `forward` and the formulas look at a number's value.
     """
-    primitive = Primitive(name, forward, vjps, args=args, node=node, jvp=jvp, holomorphic=holomorphic, explain=explain)
+    primitive = Primitive(
+        name, forward, vjps, args=args, node=node, jvp=jvp, holomorphic=holomorphic, explain=explain
+    )
     whole = Primitive(name, numbers, None, args=args, node=node) if numbers is not None else primitive
     node_class = primitive.node
     differentiable = vjps is not None
@@ -266,8 +284,13 @@ def binary(
             if internal[code.co_filename]:
                 made.code, made.lasti = user_place(2)
             result._edge = (made, 0)
-            if value.__class__ is ndarray and (a.shape != value.shape or (edge2 is not None and b.shape != value.shape)):
-                made.metas = (None if edge1 is None else (a.shape, dtype), None if edge2 is None else (b.shape, dtype))
+            if value.__class__ is ndarray and (
+                a.shape != value.shape or (edge2 is not None and b.shape != value.shape)
+            ):
+                made.metas = (
+                    None if edge1 is None else (a.shape, dtype),
+                    None if edge2 is None else (b.shape, dtype),
+                )
             if not frees:
                 made.saved = _NOTHING_TWICE
             else:
@@ -297,9 +320,9 @@ def binary(
             other = wrap(other)
         return general(input, other, out) if isinstance(other, _OPERANDS) else NotImplemented
 
-    op = make(general)
+    op: Any = make(general)
     op.operator = make(foreign)
-    op.primitive = primitive  # type: ignore[attr-defined]
+    op.primitive = primitive
     return op
 
 
@@ -313,7 +336,8 @@ def write_plan(primitive: Primitive, plans: list[Any], which: int) -> tuple[Any,
     needs = [primitive.needs[i] if which & (1 << i) else None for i in (0, 1)]
     if all(n in names for need in needs if need for n in need):
         texts = ["None" if need is None else "(" + "".join(f"{n}, " for n in need) + ")" for need in needs]
-        pick = eval(f"lambda {', '.join(names)}: ({texts[0]}, {texts[1]})")  # written out: a third of the time
+        # written out as source: a third of the time
+        pick = eval(f"lambda {', '.join(names)}: ({texts[0]}, {texts[1]})")
     else:
         first, second = (primitive.gather[i] if which & (1 << i) else lambda values: None for i in (0, 1))
         pick = lambda *values: (first(values), second(values))  # noqa: E731
@@ -346,7 +370,12 @@ def constant(number: Any, dtype: Any) -> Any:
 
 
 def compute(
-    primitive: Primitive, operands: Sequence[Any], want: dtype | None = None, *, out: Any = None, **params: Any
+    primitive: Primitive,
+    operands: Sequence[Any],
+    want: dtype | None = None,
+    *,
+    out: Any = None,
+    **params: Any,
 ) -> Any:
     """Run a primitive on tensors and numbers (None: left out) promoted to one type, and round the result to it.
 

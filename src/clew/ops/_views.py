@@ -32,7 +32,9 @@ def strided(array: ndarray, shape: tuple[int, ...], strides: tuple[int, ...], st
         root = root.transpose(sorted(range(root.ndim), key=lambda d: -root.strides[d]))
         if not root.flags.c_contiguous:  # memory that NumPy does not own, with gaps
             begin = start - start_of(array)
-            return np.lib.stride_tricks.as_strided(array.reshape(-1)[begin // array.itemsize :], shape, strides)
+            return np.lib.stride_tricks.as_strided(
+                array.reshape(-1)[begin // array.itemsize :], shape, strides
+            )
     return ndarray(shape, array.dtype, root, start if 0 not in shape else 0, strides)
 
 
@@ -43,7 +45,10 @@ def _broadcast(array: ndarray, size: tuple[int, ...]) -> ndarray:
 
 def _expanded_strides(array: ndarray, size: tuple[int, ...]) -> tuple[int, ...]:
     lead = len(size) - array.ndim
-    own = [0 if n == 1 and size[lead + d] != 1 else s for d, (n, s) in enumerate(zip(array.shape, array.strides, strict=True))]
+    own = [
+        0 if n == 1 and size[lead + d] != 1 else s
+        for d, (n, s) in enumerate(zip(array.shape, array.strides, strict=True))
+    ]
     return (0,) * lead + tuple(own)
 
 
@@ -81,7 +86,11 @@ _unsafe_view = _reshaper("unsafe_view", "UnsafeViewBackward0")
 _squeeze_all = _reshaper("squeeze", "SqueezeBackward0")
 _squeeze_dim = Primitive(
     "squeeze_dim",
-    lambda self, *, dim: self.reshape(self.shape[:dim] + self.shape[dim + 1 :]) if self.ndim and self.shape[dim] == 1 else self[...],
+    lambda self, *, dim: (
+        self.reshape(self.shape[:dim] + self.shape[dim + 1 :])
+        if self.ndim and self.shape[dim] == 1
+        else self[...]
+    ),
     {"self": lambda xp, g, self_shape, dim: g.reshape(self_shape)},
     node="SqueezeBackward1",
     jvp="linear",
@@ -131,7 +140,11 @@ _expand = Primitive(
     explain="the same numbers repeated without a copy; the gradients of the repetitions are summed",
 )
 _alias = Primitive(
-    "alias", lambda self: self[...], {"self": lambda xp, g: g}, jvp="linear", explain="the same tensor under another name"
+    "alias",
+    lambda self: self[...],
+    {"self": lambda xp, g: g},
+    jvp="linear",
+    explain="the same tensor under another name",
 )
 
 
@@ -139,7 +152,7 @@ def _select_array(self: ndarray, *, dim: int, index: int) -> ndarray:
     return self[index, ...] if not dim else self[(slice(None),) * dim + (index, ...)]
 
 
-_select = Primitive(
+_select: Primitive = Primitive(
     "select",
     _select_array,
     {
@@ -156,12 +169,16 @@ def _slice_array(self: ndarray, *, dim: int, start: int, end: int, step: int) ->
     return self[start:end:step] if not dim else self[(slice(None),) * dim + (slice(start, end, step),)]
 
 
-_slice = Primitive(
+_slice: Primitive = Primitive(
     "slice",
     _slice_array,
     {
         "self": lambda xp, g, self_shape, dim, start, end, step: xp.call(
-            embed, g, shape=self_shape, view=_slice, params={"dim": dim, "start": start, "end": end, "step": step}
+            embed,
+            g,
+            shape=self_shape,
+            view=_slice,
+            params={"dim": dim, "start": start, "end": end, "step": step},
         )
     },
     jvp="linear",
@@ -179,7 +196,7 @@ def _diagonal_array(self: ndarray, *, offset: int, dim1: int, dim2: int) -> ndar
     return strided(self, (*shape, length), (*strides, row + column), start)
 
 
-_diagonal = Primitive(
+_diagonal: Primitive = Primitive(
     "diagonal",
     _diagonal_array,
     {
@@ -223,9 +240,13 @@ _unfold = Primitive(
     jvp="linear",
     explain="windows along a dimension; the gradients of windows that overlap are summed",
 )
-fold = Primitive(
+fold: Primitive = Primitive(
     "unfold_backward",
     _fold,
-    {"grad": lambda xp, g, dimension, size, step: xp.call(_unfold, g, dimension=dimension, size=size, step=step)},
+    {
+        "grad": lambda xp, g, dimension, size, step: xp.call(
+            _unfold, g, dimension=dimension, size=size, step=step
+        )
+    },
     jvp="linear",
 )

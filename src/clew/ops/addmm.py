@@ -99,7 +99,8 @@ def _run_sum(primitive: Primitive, operands: tuple[Any, Any, Any], beta: Any, al
 def _three(name: str, tensors: tuple[Any, Any, Any], names: tuple[str, str]) -> tuple[Any, Any, Any]:
     for position, (tensor, label) in enumerate(zip(tensors, ("input", *names), strict=True)):
         check_tensor(tensor, name, label, position + 1)
-    return tuple(t._array for t in tensors)  # type: ignore[return-value]
+    first, second, third = tensors
+    return first._array, second._array, third._array
 
 
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:

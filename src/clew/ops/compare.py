@@ -26,9 +26,7 @@ __all__ = [
 
 # ---- comparisons ---------------------------------------------------------------------------------
 def _order(name: str, function: Callable[[Any, Any], Any], sign: str) -> Any:
-    return binary(
-        name, function, None, check=without(f"{name}_cpu"), explain=f"a {sign} b, elementwise"
-    )
+    return binary(name, function, None, check=without(f"{name}_cpu"), explain=f"a {sign} b, elementwise")
 
 
 eq = binary("eq", operator.eq, None, explain="a = b, elementwise")
@@ -77,9 +75,7 @@ def allclose(
 # ---- logic ---------------------------------------------------------------------------------------
 logical_and = binary("logical_and", np.logical_and, None, explain="Whether both are non-zero.")
 logical_or = binary("logical_or", np.logical_or, None, explain="Whether one is non-zero.")
-logical_xor = binary(
-    "logical_xor", np.logical_xor, None, explain="Whether exactly one is non-zero."
-)
+logical_xor = binary("logical_xor", np.logical_xor, None, explain="Whether exactly one is non-zero.")
 logical_not = unary("logical_not", np.logical_not, None, keep=True, explain="Whether x is zero.")
 
 

@@ -159,7 +159,7 @@ def _from_pairs(self: Any) -> Any:
 _view_as_complex = Primitive(
     "view_as_complex", _from_pairs, {"self": lambda xp, g: xp.call(_view_as_real, g)}, holomorphic=False
 )
-_view_as_real = Primitive(
+_view_as_real: Primitive = Primitive(
     "view_as_real", _to_pairs, {"self": lambda xp, g: xp.call(_view_as_complex, g)}, holomorphic=False
 )
 

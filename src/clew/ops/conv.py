@@ -34,6 +34,11 @@ _MANY = 1 << 22  # numbers that a batch of weight gradients may hold before they
 
 
 # ---- windows -------------------------------------------------------------------------------------------------------------
+def _within(size: Sizes, padding: Sizes) -> Any:
+    """The index of what stands inside a border around the last dimensions."""
+    return (..., *[slice(p, p + n) for n, p in zip(size, padding, strict=True)])
+
+
 def padded(x: ndarray, padding: Sizes, value: Any = 0) -> ndarray:
     """`x` with a border around its last dimensions."""
     if not any(padding):
@@ -41,7 +46,7 @@ def padded(x: ndarray, padding: Sizes, value: Any = 0) -> ndarray:
     lead = x.ndim - len(padding)
     shape = (*x.shape[:lead], *[n + 2 * p for n, p in zip(x.shape[lead:], padding, strict=True)])
     made = np.zeros(shape, x.dtype) if value == 0 else np.full(shape, value, x.dtype)
-    made[(..., *[slice(p, p + n) for n, p in zip(x.shape[lead:], padding, strict=True)])] = x
+    made[_within(x.shape[lead:], padding)] = x
     return made
 
 
@@ -84,9 +89,7 @@ def folded(
     made = np.zeros((*lead, *[n + 2 * p for n, p in zip(size, padding, strict=True)]), columns.dtype)
     for k, seen in taps(kernel, stride, dilation, out):
         made[seen] += columns[:, :, k]
-    return (
-        made[(..., *[slice(p, p + n) for n, p in zip(size, padding, strict=True)])] if any(padding) else made
-    )
+    return made[_within(size, padding)] if any(padding) else made
 
 
 # ---- the three operations ------------------------------------------------------------------------------------------------
@@ -146,7 +149,7 @@ def _spread(
         part = np.empty_like(input)
         for k, seen in taps(kernel, stride, dilation, input.shape[2:]):
             made[seen] += np.multiply(input, factors[k], out=part)
-        made = made[(..., *[slice(p, p + n) for n, p in zip(size, padding, strict=True)])]
+        made = made[_within(size, padding)]
     else:
         matrix = weight.reshape((groups, weight.shape[0] // groups, weight.shape[1] * math.prod(kernel)))
         values = _grouped(input.reshape((*input.shape[:2], math.prod(input.shape[2:]))), groups)
@@ -223,7 +226,7 @@ _convolution = Primitive(
     params=("stride", "padding", "dilation", "groups"),
     explain="each output is the sum of a window of the input times the kernel",
 )
-_transposed = Primitive(
+_transposed: Primitive = Primitive(
     "convolution_transpose",
     widely(_spread),
     {
@@ -247,7 +250,7 @@ _transposed = Primitive(
     node="ConvolutionBackward0",
     explain="each input adds the kernel, scaled by it, to a window of the output",
 )
-_weight = Primitive(
+_weight: Primitive = Primitive(
     "convolution_weight",
     widely(_correlate),
     {

@@ -37,7 +37,7 @@ def finish(array: np.ndarray, requires_grad: bool = False, out: Any = None) -> A
         return store_out(out, wrap(array))
     result = wrap(array if array.ndim else array[()])
     if requires_grad:
-        result.requires_grad = True
+        result._become_leaf()
     return result
 
 
@@ -226,7 +226,7 @@ def _plain(value: Any, want: dtype) -> Any:
                 raise TypeError("only integer tensors of a single element can be converted to an index")
         elif value.requires_grad:
             warn_scalar(5)
-        return value.item()  # type: ignore[attr-defined]
+        return value.item()
     if isinstance(value, np.generic):
         return value.item()
     if want.category < 2 and not hasattr(value, "__index__"):
@@ -253,7 +253,7 @@ def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Any:
     check_device(device)
     want = as_dtype(dtype)
     if isinstance(data, Variable):
-        return data if want is None or tensor_dtype(data) is want else data.to(want)  # type: ignore[attr-defined]
+        return data if want is None or tensor_dtype(data) is want else data.to(want)
     if isinstance(data, np.ndarray) and (want is None or data.dtype == want.np):
         return from_numpy(data)
     return finish(to_array(data, want))

@@ -105,7 +105,7 @@ def _rows_spread(g: Any, target: Any, *, reduction: str, shape: tuple[int, int])
     return spread.reshape(shape)
 
 
-_nll_rows = Primitive(
+_nll_rows: Primitive = Primitive(
     "nll_loss",
     _rows_forward,
     {
@@ -116,7 +116,7 @@ _nll_rows = Primitive(
     jvp="linear",
     explain="minus the log-probability of the right class; the gradient goes to that class alone",
 )
-_nll_rows_spread = Primitive(
+_nll_rows_spread: Primitive = Primitive(
     "nll_loss_backward",
     _rows_spread,
     {"g": lambda xp, g, target, reduction: xp.call(_nll_rows, g, target, reduction=reduction)},
@@ -137,9 +137,7 @@ def _plain_rows(input: Any, target: Any, ignore_index: int) -> bool:
         and (x.dtype is FLOAT32 or x.dtype is FLOAT64)
         and len(t) == len(x) != 0
         and ignore_index < 0
-        and bool(
-            np.maximum.reduce(t.view(UINT64)) < x.shape[1]
-        )  # seen as unsigned, negative numbers are huge
+        and bool(np.maximum.reduce(t.view(UINT64)) < x.shape[1])  # as unsigned, negative numbers are huge
     )
 
 

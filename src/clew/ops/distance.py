@@ -182,7 +182,9 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     check_tensor(x2, "cosine_similarity", "x2", 2)
     want = result_dtype(x1, x2)
     if want.category < 2:
-        raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {legacy_name(want)}")
+        raise RuntimeError(
+            f"expected common dtype to be floating point, yet common dtype is {legacy_name(want)}"
+        )
     x1, x2 = convert(x1, want.np), convert(x2, want.np)
     if x1.shape != x2.shape:
         from clew.ops.shape import broadcast_tensors

@@ -197,7 +197,7 @@ def _solve_arrays(A: ndarray, B: ndarray, *, vector: bool) -> ndarray:
     return np.linalg.solve(A, B[..., None])[..., 0] if vector else np.linalg.solve(A, B)
 
 
-_solve = Primitive(
+_solve: Primitive = Primitive(
     "linalg_solve_ex",
     _solve_arrays,
     {
@@ -266,7 +266,7 @@ def _solve_triangular_back(xp: Any, g: Any, A: Any, out: Any, upper: bool, unitr
     )
 
 
-_solve_triangular = Primitive(
+_solve_triangular: Primitive = Primitive(
     "linalg_solve_triangular",
     lambda A, B, *, upper, unitriangular: np.linalg.solve(_triangle(A, upper, unitriangular), B),
     {
@@ -369,10 +369,8 @@ def _qr_back(xp: Any, g: Any, Q: Any, R: Any, mode: str) -> Any:
 
 
 def _qr_arrays(A: ndarray, *, mode: str) -> tuple[ndarray, ndarray]:
-    if mode == "r":
-        return np.zeros((0,), A.dtype), np.linalg.qr(A, mode="r")
-    Q, R = np.linalg.qr(A, mode=mode)  # type: ignore[call-overload]
-    return Q, R
+    made: Any = np.linalg.qr(A, mode=mode)  # type: ignore[call-overload]
+    return (np.zeros((0,), A.dtype), made) if mode == "r" else (made.Q, made.R)
 
 
 _qr = Primitive(

@@ -52,7 +52,9 @@ def _numpy_error(error: IndexError, indices: Sequence[ndarray], template: Templa
     message = str(error)
     if message.startswith("shape mismatch"):
         shapes = ", ".join(str(list(i.shape)) for i in indices)
-        return IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}")
+        return IndexError(
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
+        )
     before, found, rest = message.partition("axis ")
     axis, _, rest = rest.partition(" ")
     if not found or not axis.isdigit():
@@ -137,7 +139,7 @@ def _index_back_array(tensors: list[ndarray], *, template: Template, shape: tupl
     return made, tuple(indices)
 
 
-_index_back = Primitive(
+_index_back: Primitive = Primitive(
     "index_backward",
     _index_back_array,
     lambda xp, g, needs, indices, template, shape: [
@@ -169,7 +171,11 @@ def _index_put_back(xp: Any, g: Any, needs: Any, indices: Any, template: Templat
     if needs[0]:
         zero = xp.constant(np.zeros((), (g._array if isinstance(g, Variable) else g).dtype))
         of_self = g if add else xp.call(_index_put, g, zero, *indices, template=template, add=False)
-    return [of_self, xp.call(_index, g, *indices, template=template, shape=g.shape) if needs[1] else None, *none]
+    return [
+        of_self,
+        xp.call(_index, g, *indices, template=template, shape=g.shape) if needs[1] else None,
+        *none,
+    ]
 
 
 _index_put = Primitive(
@@ -224,7 +230,10 @@ def _bounds(key: slice, n: int) -> tuple[int, int, int]:
         start, end, step = key.indices(n)
     except TypeError:
         if any(isinstance(v, Variable) for v in (key.start, key.stop, key.step)):
-            return _bounds(slice(*[v.item() if isinstance(v, Variable) else v for v in (key.start, key.stop, key.step)]), n)
+            return _bounds(
+                slice(*[v.item() if isinstance(v, Variable) else v for v in (key.start, key.stop, key.step)]),
+                n,
+            )
         raise
     if step <= 0:
         raise ValueError("step must be greater than zero")
@@ -317,7 +326,14 @@ def _walk(self: Any, key: tuple[Any, ...]) -> tuple[Any, list[ndarray], list[int
             place(part)
             dim += 1
             real += 1
+    if indices and not result._array.size and 0 not in _indexed(result._array.shape, template):
+        indices = [np.zeros_like(i) for i in indices]  # nothing is read, and so nothing checked
     return result, indices, template
+
+
+def _indexed(shape: tuple[int, ...], template: Sequence[int | None]) -> list[int]:
+    """The sizes of the dimensions that index arrays stand at."""
+    return [n for n, place in zip(shape, template) if place is not None]
 
 
 def _parts(key: Any) -> tuple[Any, ...]:
@@ -348,7 +364,9 @@ def getitem(self: Any, key: Any) -> Any:
                 key += n
             return make_view(_select, self, array[key, ...], {"dim": 0, "index": key})
         start, end, step = _bounds(key, n)
-        return make_view(_slice, self, array[start:end:step], {"dim": 0, "start": start, "end": end, "step": step})
+        return make_view(
+            _slice, self, array[start:end:step], {"dim": 0, "start": start, "end": end, "step": step}
+        )
     result, indices, template = _walk(self, _parts(key))
     if indices:
         return _index(result, *map(wrap, indices), template=tuple(template), shape=result._array.shape)
@@ -384,7 +402,9 @@ def as_number(value: Any, dtype: Any) -> ndarray:
     """A Python number as a 0-d array of a type; RuntimeError for a complex number where a real one is stored."""
     array = np.asarray(value)
     if array.dtype.kind == "c" and dtype.kind != "c" and array.imag:
-        raise RuntimeError(f"value cannot be converted to type {_C_NAMES.get(dtype.name, dtype.name)} without overflow")
+        raise RuntimeError(
+            f"value cannot be converted to type {_C_NAMES.get(dtype.name, dtype.name)} without overflow"
+        )
     return cast_array(array, dtype)
 
 
@@ -412,7 +432,13 @@ def setitem(self: Any, key: Any, value: Any) -> None:
         return
     if key is False:  # nothing is named
         return
-    _put(result, indices, tuple(template), value if shape == value._array.shape else value.reshape(shape), False)
+    _put(
+        result,
+        indices,
+        tuple(template),
+        value if shape == value._array.shape else value.reshape(shape),
+        False,
+    )
 
 
 def _put(self: Any, indices: list[ndarray], template: Template, values: Any, add: bool) -> Any:
@@ -489,7 +515,9 @@ def _same_dtype(self: Any, values: Any) -> None:
 # ---- copy_, fill_, zero_ ---------------------------------------------------------------------------------------------------
 _copy = Primitive(
     "copy_",
-    lambda self, src: np.broadcast_to(cast_array(src, self.dtype) if src.dtype != self.dtype else src, self.shape),
+    lambda self, src: np.broadcast_to(
+        cast_array(src, self.dtype) if src.dtype != self.dtype else src, self.shape
+    ),
     {"self": lambda xp, g: g * 0, "src": lambda xp, g: g},
     node="CopyBackwards",
     jvp="linear",
@@ -549,11 +577,15 @@ def copy_(self: Any, src: Any, non_blocking: bool = False) -> Any:
         except ValueError:
             raise broadcast_error(want, have) from None
         if not fits:
-            raise RuntimeError(f"output with shape {list(want)} doesn't match the broadcast shape {list(np.broadcast_shapes(have, want))}")
+            raise RuntimeError(
+                f"output with shape {list(want)} doesn't match the broadcast shape {list(np.broadcast_shapes(have, want))}"
+            )
     if _recorded(self, src):
         return write(self, _copy(self, src))
     values = src._array
-    return _store(self, values if values.dtype == self._array.dtype else cast_array(values, self._array.dtype))
+    return _store(
+        self, values if values.dtype == self._array.dtype else cast_array(values, self._array.dtype)
+    )
 
 
 def fill_(self: Any, value: Any) -> Any:
@@ -578,7 +610,7 @@ def fill_(self: Any, value: Any) -> Any:
 
 def zero_(self: Any) -> Any:
     """Every element set to 0."""
-    if self._edge is None and self._view is None and not altered:  # a gradient, most often: nothing to check or record
+    if self._edge is None and self._view is None and not altered:  # a gradient, most often: nothing to record
         array = self._array
         if array.__class__ is ndarray:
             array.fill(0)

@@ -15,7 +15,7 @@ from clew.core.inplace import store_out
 from clew.core.primitive import Primitive
 from clew.core.variable import Variable, wrap
 from clew.dtypes import legacy_name
-from clew.ops._arguments import check_tensor, wrap_dim
+from clew.ops._arguments import check_tensor, dtype_of, wrap_dim
 from clew.ops._builders import broadcast_error, convert
 from clew.ops._views import embed
 from clew.ops.getitem import add_rows, as_number
@@ -38,7 +38,11 @@ def _flat(index: ndarray, shape: tuple[int, ...], dim: int) -> ndarray:
         if d == dim:
             flat = flat + (index * stride if stride != 1 else index)
         else:
-            along = np.arange(0, index.shape[d] * stride, stride) if stride else np.zeros(index.shape[d], np.int64)
+            along = (
+                np.arange(0, index.shape[d] * stride, stride)
+                if stride
+                else np.zeros(index.shape[d], np.int64)
+            )
             flat = flat + along.reshape((-1,) + (1,) * (len(shape) - 1 - d))
         stride *= shape[d]
     return np.broadcast_to(flat, index.shape).reshape(-1) if flat.shape != index.shape else flat.reshape(-1)
@@ -47,7 +51,11 @@ def _flat(index: ndarray, shape: tuple[int, ...], dim: int) -> ndarray:
 def _corner(src: Any, index: ndarray) -> Any:
     """The part of `src` that a (possibly smaller) index tensor speaks of, flat."""
     if src.shape != index.shape:
-        src = src[tuple([slice(n) for n in index.shape])] if index.ndim == src.ndim else src.reshape(index.shape)
+        src = (
+            src[tuple([slice(n) for n in index.shape])]
+            if index.ndim == src.ndim
+            else src.reshape(index.shape)
+        )
     return np.ascontiguousarray(src).reshape(-1)
 
 
@@ -89,7 +97,7 @@ _gather = Primitive(
     jvp="linear",
     explain="entries picked along a dimension; their gradients go back there and add up",
 )
-gather_back = Primitive(
+gather_back: Primitive = Primitive(
     "gather_backward",
     _gather_back,
     {"grad": lambda xp, g, index, dim: xp.call(_gather, g, index, dim=dim)},
@@ -116,10 +124,14 @@ def _gather_padded(xp: Any, g: Any, index: Any, dim: int, shape: tuple[int, ...]
     return xp.call(embed, picked, shape=tuple(shape), view=_corner_of, params={"size": tuple(index.shape)})
 
 
-_corner_of = Primitive(
+_corner_of: Primitive = Primitive(
     "corner",
     lambda self, *, size: self[tuple([slice(n) for n in size])],
-    {"self": lambda xp, g, self_shape, size: xp.call(embed, g, shape=self_shape, view=_corner_of, params={"size": size})},
+    {
+        "self": lambda xp, g, self_shape, size: xp.call(
+            embed, g, shape=self_shape, view=_corner_of, params={"size": size}
+        )
+    },
 )
 
 
@@ -176,7 +188,11 @@ def _scatter_reduce_array(
     if not include_self:
         if reduce in ("amax", "amin"):
             whole = np.iinfo(made.dtype) if made.dtype.kind in "iu" else None
-            worst = (whole.min if reduce == "amax" else whole.max) if whole else (-np.inf if reduce == "amax" else np.inf)
+            worst = (
+                (whole.min if reduce == "amax" else whole.max)
+                if whole
+                else (-np.inf if reduce == "amax" else np.inf)
+            )
         else:
             worst = 1 if reduce == "prod" else 0
         memory[flat] = worst
@@ -190,7 +206,16 @@ def _scatter_reduce_array(
 
 
 def _scatter_reduce_back(
-    xp: Any, g: Any, needs: Any, self: Any, index: Any, src: Any, out: Any, dim: int, reduce: str, include_self: bool
+    xp: Any,
+    g: Any,
+    needs: Any,
+    self: Any,
+    index: Any,
+    src: Any,
+    out: Any,
+    dim: int,
+    reduce: str,
+    include_self: bool,
 ) -> list[Any]:
     """Sum and mean share the cotangent out; a product leaves one factor out; an extremum goes to those who reach it."""
     src_shape = tuple(src.shape)
@@ -212,8 +237,8 @@ def _scatter_reduce_back(
     elif reduce == "prod":
         of_self, of_src = _scatter_prod_back(xp, g, self, index, src, out, dim, include_self)
     else:
-        own = astype(xp, self == out, self)
-        there = astype(xp, src == read(out), src)
+        own = xp.astype(self == out, dtype_of(self))
+        there = xp.astype(src == read(out), dtype_of(src))
         # As PyTorch: an input that happens to equal the result counts as one of those who share, even if left out.
         shared = g / xp.maximum(add(own, there), xp.ones_like(own))
         of_self, of_src = own * shared, there * read(shared)
@@ -224,11 +249,6 @@ def _scatter_reduce_back(
     return [of_self, None, of_src]
 
 
-def astype(xp: Any, mask: Any, like: Any) -> Any:
-    """A mask as numbers of the type of `like`."""
-    return xp.astype(mask, like._array.dtype if isinstance(like, Variable) else like.dtype)
-
-
 def _scatter_prod_back(
     xp: Any, g: Any, self: Any, index: Any, src: Any, out: Any, dim: int, include_self: bool
 ) -> tuple[Any, Any]:
@@ -237,12 +257,12 @@ def _scatter_prod_back(
     def product(x: Any, y: Any) -> Any:
         return xp.call(_scatter_reduce, x, index, y, dim=dim, reduce="prod", include_self=include_self)
 
-    self_zero, src_zero = astype(xp, self == 0, self), astype(xp, src == 0, src)
+    self_zero, src_zero = xp.astype(self == 0, dtype_of(self)), xp.astype(src == 0, dtype_of(src))
     safe_self, safe_src = self + self_zero, src + src_zero
     of_self = g * product(safe_self, src) / safe_self
     start = self_zero if include_self else xp.zeros_like(self_zero)
     zeros = xp.call(_gather, xp.call(_scatter_add, start, index, src_zero, dim=dim), index, dim=dim)
-    alone = src_zero * astype(xp, zeros == 1, src)
+    alone = src_zero * xp.astype(zeros == 1, dtype_of(src))
     rest = xp.call(_gather, g * product(safe_self if not include_self else self, safe_src), index, dim=dim)
     plain = xp.call(_gather, g * out, index, dim=dim) / safe_src
     return of_self, xp.where(alone == 1, rest, plain * (1 - src_zero))
@@ -303,7 +323,9 @@ def _same(function: str, self: Any, src: Any) -> None:
         raise RuntimeError(f"{function}(): Expected self.dtype to be equal to src.dtype")
 
 
-def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Any:
+def scatter(
+    input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None
+) -> Any:
     """out = input, but out[…, index[i], …] = src[i] (or one number) along `dim`; `reduce`: "add" or "multiply" instead."""
     index = _index_of("scatter", index)
     src = value if src is None else src
@@ -382,7 +404,11 @@ def _index_select_back(grad: Any, index: ndarray, *, dim: int, shape: tuple[int,
     if not shape:
         return grad.sum(dtype=grad.dtype)
     moved = np.zeros((shape[dim], *shape[:dim], *shape[dim + 1 :]), grad.dtype)
-    rows = np.moveaxis(grad, dim, 0).reshape(index.size, -1) if grad.size else np.zeros((index.size, 0), grad.dtype)
+    rows = (
+        np.moveaxis(grad, dim, 0).reshape(index.size, -1)
+        if grad.size
+        else np.zeros((index.size, 0), grad.dtype)
+    )
     if moved.size and rows.size:
         add_rows(moved.reshape(shape[dim], -1), index.reshape(-1), rows)
     return moved if not dim else np.moveaxis(moved, 0, dim)
@@ -390,12 +416,18 @@ def _index_select_back(grad: Any, index: ndarray, *, dim: int, shape: tuple[int,
 
 _index_select = Primitive(
     "index_select",
-    lambda self, index, *, dim: self.take(index.reshape(-1), dim) if self.ndim else self.reshape(1).take(index).reshape(()),
-    {"self": lambda xp, g, self_shape, index, dim: xp.call(index_select_back, g, index, dim=dim, shape=self_shape)},
+    lambda self, index, *, dim: (
+        self.take(index.reshape(-1), dim) if self.ndim else self.reshape(1).take(index).reshape(())
+    ),
+    {
+        "self": lambda xp, g, self_shape, index, dim: xp.call(
+            index_select_back, g, index, dim=dim, shape=self_shape
+        )
+    },
     jvp="linear",
     explain="slices picked along a dimension; their gradients go back there and add up",
 )
-index_select_back = Primitive(
+index_select_back: Primitive = Primitive(
     "index_select_backward",
     _index_select_back,
     {"grad": lambda xp, g, index, dim: xp.call(_index_select, g, index, dim=dim)},
@@ -465,7 +497,7 @@ def _index_fill_array(self: ndarray, index: ndarray, value: Any = None, *, dim: 
     return made
 
 
-_index_fill = Primitive(
+_index_fill: Primitive = Primitive(
     "index_fill",
     lambda self, index, *, dim, value: _index_fill_array(self, index, value, dim=dim),
     {"self": lambda xp, g, index, dim: xp.call(_index_fill, g, index, dim=dim, value=0)},
@@ -490,7 +522,11 @@ def _check_index_write(function: str, input: Any, dim: int, index: Any, source: 
     if i.dtype != np.int64 and i.dtype != np.int32:
         if function == "index_fill":
             raise IndexError("index_fill_(): Expected dtype int64 for index.")
-        want = "dtype int32/int64 for index but got:" if function == "index_add" else "a long tensor for index, but got"
+        want = (
+            "dtype int32/int64 for index but got:"
+            if function == "index_add"
+            else "a long tensor for index, but got"
+        )
         raise RuntimeError(f"{function}_(): Expected {want} {legacy_name(i.dtype)}")
     if i.ndim > 1:
         if function == "index_fill":
@@ -506,7 +542,9 @@ def _check_index_write(function: str, input: Any, dim: int, index: Any, source: 
         s = source._array
         if s.dtype != a.dtype:
             if function == "index_add":
-                raise RuntimeError(f"index_add_(): self ({legacy_name(a.dtype)}) and source ({legacy_name(s.dtype)}) must have the same scalar type")
+                raise RuntimeError(
+                    f"index_add_(): self ({legacy_name(a.dtype)}) and source ({legacy_name(s.dtype)}) must have the same scalar type"
+                )
             raise RuntimeError(
                 f"index_copy_(): self and source expected to have the same dtype, but got (self) {legacy_name(a.dtype)} and (source) {legacy_name(s.dtype)}"
             )
@@ -568,83 +606,3 @@ def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:
             )
         return _index_fill_tensor(input, index, convert(value, input._array.dtype), dim=dim)
     return _index_fill(input, index, dim=dim, value=as_number(value, input._array.dtype))
-
-
-def _dtype(value: Any) -> Any:
-    return value._array.dtype if isinstance(value, Variable) else value.dtype
-
-
-# ---- look-up tables ----------------------------------------------------------------------------------------------------------
-def _embedding_back(grad: Any, indices: ndarray, *, rows: int, padding_idx: int, scale_grad_by_freq: bool) -> ndarray:
-    made = np.zeros((rows, grad.shape[-1]), grad.dtype)
-    flat, values = indices.reshape(-1), grad.reshape(-1, grad.shape[-1])
-    if padding_idx >= 0:
-        kept = flat != padding_idx
-        flat, values = flat[kept], values[kept]
-    if scale_grad_by_freq and flat.size:
-        values = values / np.bincount(flat, minlength=rows)[flat][:, None].astype(grad.dtype)
-    add_rows(made, flat, values)
-    return made
-
-
-def _embedding_again(
-    xp: Any, g: Any, indices: Any, padding_idx: int, scale_grad_by_freq: bool
-) -> Any:
-    if scale_grad_by_freq:
-        raise RuntimeError("double backward of embedding is not supported with scale_grad_by_freq")
-    made = xp.call(_embedding, g, indices, padding_idx=padding_idx, scale_grad_by_freq=False, sparse=False)
-    if padding_idx < 0:
-        return made
-    raw_indices = indices._array if isinstance(indices, Variable) else indices
-    return made * xp.constant((raw_indices != padding_idx)[..., None].astype(_dtype(g)))
-
-
-_embedding = Primitive(
-    "embedding",
-    lambda weight, indices, *, padding_idx, scale_grad_by_freq, sparse: weight.take(indices, 0),
-    {
-        "weight": lambda xp, g, indices, weight_shape, padding_idx, scale_grad_by_freq: xp.call(
-            embedding_back, g, indices, rows=weight_shape[0], padding_idx=padding_idx, scale_grad_by_freq=scale_grad_by_freq
-        )
-    },
-    jvp="linear",
-    explain="rows of a table looked up; each row's gradient is the sum over its look-ups",
-)
-embedding_back = Primitive(
-    "embedding_dense_backward", _embedding_back, {"grad": _embedding_again}, jvp="linear"
-)
-
-
-def embedding(weight: Any, indices: Any, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False) -> Any:
-    """out[…, :] = weight[indices[…], :]; row `padding_idx` gets no gradient."""
-    w, i = weight._array, indices._array
-    if w.ndim != 2:
-        raise RuntimeError("'weight' must be 2-D")
-    if i.dtype != np.int64 and i.dtype != np.int32:
-        raise RuntimeError(
-            "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
-            f"torch.{legacy_name(i.dtype)}Tensor instead (while checking arguments for embedding)"
-        )
-    if i.size and (i.max() >= len(w) or i.min() < 0):
-        raise IndexError("index out of range in self")
-    return _embedding(weight, indices, padding_idx=padding_idx, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse)
-
-
-def one_hot(tensor: Any, num_classes: int = -1) -> Any:
-    """out[…, c] = 1 where c = tensor[…], else 0."""
-    array = np.asarray(check_tensor(tensor, "one_hot")._array)
-    if array.dtype != np.int64:
-        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
-    if not array.size:
-        if num_classes <= 0:
-            raise RuntimeError("Can not infer total number of classes from empty tensor.")
-        return wrap(np.zeros((*array.shape, num_classes), np.int64))
-    if array.min() < 0:
-        raise RuntimeError("Class values must be non-negative.")
-    if num_classes == -1:
-        num_classes = int(array.max()) + 1
-    elif num_classes < 1:
-        raise RuntimeError("num_classes should be positive")
-    elif array.max() >= num_classes:
-        raise RuntimeError("Class values must be smaller than num_classes.")
-    return wrap((array[..., None] == np.arange(num_classes)).astype(np.int64))

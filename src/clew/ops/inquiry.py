@@ -62,7 +62,7 @@ def can_cast(from_: dtype, to: dtype) -> bool:
 def typename(obj: Any) -> str:
     """The type's name with its module."""
     if isinstance(obj, Variable):
-        return obj.type()  # type: ignore[attr-defined]
+        return obj.type()
     cls = type(obj)
     return cls.__name__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__name__}"
 

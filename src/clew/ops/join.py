@@ -49,8 +49,12 @@ _cat = Primitive(
 )
 _stack = Primitive(
     "stack",
-    lambda tensors, *, dim: np.concatenate([a.reshape((*a.shape[:dim], 1, *a.shape[dim:])) for a in tensors], dim),
-    lambda xp, g, needs, dim: [g[(*(slice(None),) * dim, i)] if need else None for i, need in enumerate(needs)],
+    lambda tensors, *, dim: np.concatenate(
+        [a.reshape((*a.shape[:dim], 1, *a.shape[dim:])) for a in tensors], dim
+    ),
+    lambda xp, g, needs, dim: [
+        g[(*(slice(None),) * dim, i)] if need else None for i, need in enumerate(needs)
+    ],
     args=("tensors",),
     params=("dim",),
     variadic=True,
@@ -66,9 +70,7 @@ def _tensors(function: str, tensors: Any) -> list[Any]:
     found = list(tensors)
     for i, tensor in enumerate(found):
         if not isinstance(tensor, Variable):
-            raise TypeError(
-                f"expected Tensor as element {i} in argument 0, but got {type(tensor).__name__}"
-            )
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(tensor).__name__}")
     return found
 
 
@@ -97,7 +99,9 @@ def cat(tensors: Any, dim: int = 0, *, out: Any = None) -> Any:
         if other == shape or other == (0,):
             continue
         if len(other) != len(shape):
-            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(shape)} and {len(other)}")
+            raise RuntimeError(
+                f"Tensors must have same number of dimensions: got {len(shape)} and {len(other)}"
+            )
         for d, (a, b) in enumerate(zip(shape, other, strict=True)):
             if a != b and d != dim:
                 raise RuntimeError(
@@ -174,7 +178,9 @@ def dstack(tensors: Any, *, out: Any = None) -> Any:
 
 def column_stack(tensors: Any, *, out: Any = None) -> Any:
     """Vectors as the columns of a matrix, matrices side by side."""
-    given = [reshape(t, t._array.size, 1) if t._array.ndim <= 1 else t for t in _tensors("column_stack", tensors)]
+    given = [
+        reshape(t, t._array.size, 1) if t._array.ndim <= 1 else t for t in _tensors("column_stack", tensors)
+    ]
     if not given:
         raise RuntimeError("column_stack expects a non-empty TensorList")
     return hstack(given, out=out)
@@ -227,21 +233,25 @@ def block_diag(*tensors: Any) -> Any:
 
 
 # ---- turning and repeating -----------------------------------------------------------------------------------------------
-_flip = Primitive(
+_flip: Primitive = Primitive(
     "flip",
     lambda self, *, dims: np.flip(self, dims).copy(),
     {"self": lambda xp, g, dims: xp.call(_flip, g, dims=dims)},
     jvp="linear",
     explain="turned around along dimensions; so is the gradient",
 )
-_roll = Primitive(
+_roll: Primitive = Primitive(
     "roll",
     lambda self, *, shifts, dims: np.roll(self, shifts, dims),
-    {"self": lambda xp, g, shifts, dims: xp.call(_roll, g, shifts=tuple([-s for s in shifts]) if isinstance(shifts, tuple) else -shifts, dims=dims)},
+    {
+        "self": lambda xp, g, shifts, dims: xp.call(
+            _roll, g, shifts=tuple([-s for s in shifts]) if isinstance(shifts, tuple) else -shifts, dims=dims
+        )
+    },
     jvp="linear",
     explain="shifted in a circle; the gradient is shifted back",
 )
-_rot90 = Primitive(
+_rot90: Primitive = Primitive(
     "rot90",
     lambda self, *, k, dims: np.rot90(self, k, dims).copy("K"),
     {"self": lambda xp, g, k, dims: xp.call(_rot90, g, k=-k, dims=dims)},
@@ -312,7 +322,9 @@ def rot90(input: Any, k: int = 1, dims: Any = (0, 1)) -> Any:
     if ndim < 2:
         raise RuntimeError(f"expected total dims >= 2, but got total dims = {ndim}")
     if dims[0] == dims[1] or abs(dims[0] - dims[1]) == ndim:
-        raise RuntimeError(f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}")
+        raise RuntimeError(
+            f"expected rotation dims to be different, but got dim0 = {dims[0]} and dim1 = {dims[1]}"
+        )
     for d in dims:
         if not -ndim <= d < ndim:
             wrap_dim(d, ndim)
@@ -329,7 +341,9 @@ def repeat(input: Any, *repeats: Any) -> Any:
         )
     for n in counts:
         if n < 0:
-            raise RuntimeError(f"Trying to create tensor with negative dimension {n}: {[a * b for a, b in zip(counts, (1,) * (len(counts) - ndim) + input._array.shape, strict=True)]}")
+            raise RuntimeError(
+                f"Trying to create tensor with negative dimension {n}: {[a * b for a, b in zip(counts, (1,) * (len(counts) - ndim) + input._array.shape, strict=True)]}"
+            )
     return _repeat(input, repeats=counts)
 
 
@@ -339,7 +353,9 @@ def tile(input: Any, *dims: Any) -> Any:
     return repeat(input, *(1,) * (input._array.ndim - len(counts)), *counts)
 
 
-def repeat_interleave(input: Any, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Any:
+def repeat_interleave(
+    input: Any, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Any:
     """Each entry repeated in place: `repeats` times, or `repeats[i]` times. With a tensor of counts alone: the indices."""
     from clew.ops.index import index_select
 
@@ -392,7 +408,9 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Any, ...]:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     for tensor in tensors:
         if tensor._array.ndim > 1:
-            raise RuntimeError(f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {tensor!r}")
+            raise RuntimeError(
+                f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: {tensor!r}"
+            )
     n = len(tensors)
     places = [1, 0, *range(2, n)] if indexing == "xy" and n >= 2 else list(range(n))
     shape = [1] * n
@@ -434,14 +452,14 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Any:
 
 
 # ---- diagonals and triangles ---------------------------------------------------------------------------------------------
-_tril = Primitive(
+_tril: Primitive = Primitive(
     "tril",
     lambda self, *, diagonal: np.tril(self, diagonal),
     {"self": lambda xp, g, diagonal: xp.call(_tril, g, diagonal=diagonal)},
     jvp="linear",
     explain="the part on and below a diagonal; so is the gradient",
 )
-_triu = Primitive(
+_triu: Primitive = Primitive(
     "triu",
     lambda self, *, diagonal: np.triu(self, diagonal),
     {"self": lambda xp, g, diagonal: xp.call(_triu, g, diagonal=diagonal)},
@@ -511,7 +529,9 @@ def diag(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
     ndim = check_tensor(input, "diag")._array.ndim
     if ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {ndim}D")
-    result = diag_embed(input, diagonal) if ndim == 1 else _diagonal_copy(input, offset=diagonal, dim1=0, dim2=1)
+    result = (
+        diag_embed(input, diagonal) if ndim == 1 else _diagonal_copy(input, offset=diagonal, dim1=0, dim2=1)
+    )
     return result if out is None else store_out(out, result)
 
 
@@ -530,7 +550,12 @@ def _scatter_primitive(name: str, part: Primitive, node: str, params: tuple[str,
         return made
 
     def without(xp: Any, g: Any, where: dict[str, Any]) -> Any:
-        return xp.call(primitive, g, xp.constant(np.zeros(part.forward(np.empty(g.shape, np.bool), **where).shape, np.bool)), where=where)
+        return xp.call(
+            primitive,
+            g,
+            xp.constant(np.zeros(part.forward(np.empty(g.shape, np.bool), **where).shape, np.bool)),
+            where=where,
+        )
 
     primitive = Primitive(
         name,
@@ -544,8 +569,12 @@ def _scatter_primitive(name: str, part: Primitive, node: str, params: tuple[str,
 
 
 _select_scatter = _scatter_primitive("select_scatter", _select, "SelectScatterBackward0", ("dim", "index"))
-_slice_scatter = _scatter_primitive("slice_scatter", _slice, "SliceScatterBackward0", ("dim", "start", "end", "step"))
-_diagonal_scatter = _scatter_primitive("diagonal_scatter", _diagonal, "DiagonalScatterBackward0", ("offset", "dim1", "dim2"))
+_slice_scatter = _scatter_primitive(
+    "slice_scatter", _slice, "SliceScatterBackward0", ("dim", "start", "end", "step")
+)
+_diagonal_scatter = _scatter_primitive(
+    "diagonal_scatter", _diagonal, "DiagonalScatterBackward0", ("offset", "dim1", "dim2")
+)
 
 
 def _replaced(primitive: Primitive, part: Primitive, input: Any, src: Any, where: dict[str, Any]) -> Any:
@@ -569,11 +598,15 @@ def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
     return _replaced(_select_scatter, _select, input, src, {"dim": dim, "index": index % n})
 
 
-def slice_scatter(input: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1) -> Any:
+def slice_scatter(
+    input: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
+) -> Any:
     """A copy of `input` with `src` in the place of `start:end:step` along `dim`."""
     dim = wrap_dim(dim, input._array.ndim)
     a, b, c = slice(start, end, step).indices(input._array.shape[dim])
-    return _replaced(_slice_scatter, _slice, input, src, {"dim": dim, "start": a, "end": max(a, b), "step": c})
+    return _replaced(
+        _slice_scatter, _slice, input, src, {"dim": dim, "start": a, "end": max(a, b), "step": c}
+    )
 
 
 def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
@@ -581,5 +614,3 @@ def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2:
     ndim = input._array.ndim
     where = {"offset": offset, "dim1": wrap_dim(dim1, ndim), "dim2": wrap_dim(dim2, ndim)}
     return _replaced(_diagonal_scatter, _diagonal, input, src, where)
-
-

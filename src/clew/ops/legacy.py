@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from clew.core.variable import Variable, wrap
-from clew.dtypes import all_dtypes, defaults, dtype, from_numpy, legacy_name
+from clew.dtypes import all_dtypes, dtype, from_numpy, legacy_name
 from clew.ops.create import shape_of, to_array
 
 __all__ = [
@@ -25,22 +25,12 @@ def made(want: dtype, args: tuple[Any, ...]) -> Any:
         have = from_numpy(first._array.dtype)
         if have is not want:
             raise TypeError(f"expected {legacy_name(want)} (got {legacy_name(have)})")
-        return first.detach()  # type: ignore[attr-defined]
+        return first.detach()
     if len(args) == 1 and type(first).__name__ != "Size" and not hasattr(first, "__index__"):
         if not hasattr(first, "__getitem__"):
             raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
         return wrap(np.atleast_1d(to_array(first, want, copy=True)))
     return wrap(np.zeros(shape_of(args, "new"), dtype=want.np))
-
-
-def new_instance(cls: Any, *args: Any, **kwargs: Any) -> Any:
-    """`Tensor(...)`: a tensor of the default type."""
-    if kwargs.pop("device", None) not in (None, "cpu") and not kwargs:
-        raise RuntimeError("legacy constructor expects device type: cpu")
-    result = made(defaults.dtype, (kwargs["data"],) if "data" in kwargs else args)
-    if type(result) is not cls:
-        result.__class__ = cls
-    return result
 
 
 def new(self: Any, *args: Any, device: Any = None) -> Any:
@@ -65,9 +55,13 @@ class TensorType(type):
 
 def _tensor_type(name: str) -> Any:
     kind = next(d for d in all_dtypes if legacy_name(d) == name)
-    return TensorType(f"{name}Tensor", (), {"dtype": kind, "__doc__": f"Tensors of type {kind}.", "is_cuda": False})
+    return TensorType(
+        f"{name}Tensor", (), {"dtype": kind, "__doc__": f"Tensors of type {kind}.", "is_cuda": False}
+    )
 
 
-FloatTensor, DoubleTensor, HalfTensor, BFloat16Tensor = map(_tensor_type, ("Float", "Double", "Half", "BFloat16"))
+FloatTensor, DoubleTensor, HalfTensor, BFloat16Tensor = map(
+    _tensor_type, ("Float", "Double", "Half", "BFloat16")
+)
 ByteTensor, CharTensor, ShortTensor = map(_tensor_type, ("Byte", "Char", "Short"))
 IntTensor, LongTensor, BoolTensor = map(_tensor_type, ("Int", "Long", "Bool"))

@@ -113,7 +113,7 @@ _bmm = Primitive(
     args=("self", "mat2"),
     explain="C = A·B for every pair of a batch",
 )
-_mv = Primitive(
+_mv: Primitive = Primitive(
     "mv",
     _dot_arrays,
     {

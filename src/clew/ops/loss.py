@@ -15,7 +15,7 @@ from clew.ops._builders import broadcast_error, convert
 from clew.ops.distance import pairwise_distance
 
 __all__ = [
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss", "cross_entropy",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss",
     "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "margin_ranking_loss", "mse_loss",
     "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "poisson_nll_loss",
     "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss", "triplet_margin_with_distance_loss",
@@ -75,6 +75,8 @@ def _pair(input: Any, target: Any, name: str, reduction: str, warn: bool = True)
             "Please ensure they have the same size.",
             stacklevel=4,
         )
+    if input._array.dtype is target._array.dtype:
+        return input, target
     want = result_dtype(input, target).np
     return convert(input, want), convert(target, want)
 
@@ -85,17 +87,17 @@ def _pointwise(name: str, loss: Any, slope: Any, node: str) -> Primitive:
     def forward(self: Any, target: Any, *, reduction: str, parameter: float) -> Any:
         return _reduce(loss(self - target, parameter), reduction)
 
-    def gradients(
-        xp: Any, g: Any, needs: Any, self: Any, target: Any, reduction: str, parameter: float
-    ) -> Any:
+    def of_input(xp: Any, g: Any, self: Any, target: Any, reduction: str, parameter: float) -> Any:
         difference = self - target
-        gd = _share(xp, g, _size(difference), reduction) * slope(xp, difference, parameter)
-        return gd, (-gd if needs[1] else None)
+        return _share(xp, g, _size(difference), reduction) * slope(xp, difference, parameter)
 
-    return Primitive(name, forward, gradients, node=node)
+    def of_target(xp: Any, g: Any, self: Any, target: Any, reduction: str, parameter: float) -> Any:
+        return -of_input(xp, g, self, target, reduction, parameter)
+
+    return Primitive(name, forward, {"self": of_input, "target": of_target}, node=node)
 
 
-_mse = _pointwise("mse_loss", lambda d, _: d * d, lambda xp, d, _: 2 * d, "MseLossBackward0")
+_mse = _pointwise("mse_loss", lambda d, _: d * d, lambda xp, d, _: d + d, "MseLossBackward0")
 _smooth = _pointwise(
     "smooth_l1_loss",
     lambda d, beta: np.where(np.abs(d) < beta, 0.5 * d * d / beta, np.abs(d) - 0.5 * beta).astype(

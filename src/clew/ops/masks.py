@@ -11,7 +11,7 @@ from clew.core.inplace import store_out
 from clew.core.primitive import Primitive
 from clew.core.variable import Variable, wrap
 from clew.dtypes import int64, legacy_name
-from clew.ops._arguments import check_tensor
+from clew.ops._arguments import check_tensor, dtype_of
 from clew.ops._builders import broadcast_error, convert
 from clew.ops.getitem import as_number
 
@@ -53,7 +53,9 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     m = check_tensor(mask, "masked_fill", "mask", 2)._array
     _broadcast(m.shape, input._array.shape)
     if m.dtype.kind != "b":
-        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {legacy_name(m.dtype).lower()}")
+        raise RuntimeError(
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {legacy_name(m.dtype).lower()}"
+        )
     dtype = input._array.dtype
     if isinstance(value, Variable):
         if value._array.ndim:
@@ -72,7 +74,9 @@ def _pick(self: ndarray, mask: ndarray) -> ndarray:
 
 def _spread(values: ndarray, mask: ndarray, *, shape: tuple[int, ...]) -> ndarray:
     made = np.zeros(np.broadcast_shapes(shape, mask.shape), values.dtype)
-    made[np.broadcast_to(mask, made.shape)] = values.reshape(-1)[: np.count_nonzero(np.broadcast_to(mask, made.shape))]
+    made[np.broadcast_to(mask, made.shape)] = values.reshape(-1)[
+        : np.count_nonzero(np.broadcast_to(mask, made.shape))
+    ]
     return made
 
 
@@ -83,7 +87,7 @@ _masked_select = Primitive(
     jvp="linear",
     explain="the entries where the mask is set, in one row; their gradients go back there",
 )
-spread = Primitive(
+spread: Primitive = Primitive(
     "masked_select_backward",
     _spread,
     {"values": lambda xp, g, mask, values_shape: xp.call(gather_masked, g, mask, shape=values_shape)},
@@ -98,7 +102,7 @@ def _gather_masked(grad: ndarray, mask: ndarray, *, shape: tuple[int, ...]) -> n
     return made
 
 
-gather_masked = Primitive(
+gather_masked: Primitive = Primitive(
     "masked_scatter_backward",
     _gather_masked,
     {"grad": lambda xp, g, mask, grad_shape: xp.call(spread, g, mask, shape=grad_shape)},
@@ -145,7 +149,9 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Any:
             f"{legacy_name(input._array.dtype)} and {legacy_name(source._array.dtype)}"
         )
     if m.dtype.kind != "b":
-        raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {legacy_name(m.dtype)}")
+        raise RuntimeError(
+            f"masked_scatter_ only supports boolean masks, but got mask with dtype {legacy_name(m.dtype)}"
+        )
     if np.count_nonzero(np.broadcast_to(m, shape)) > source._array.size:
         raise RuntimeError("Number of elements of source < number of ones in mask")
     return _masked_scatter(input, mask, source)
@@ -167,7 +173,7 @@ def _take_back(grad: Any, index: ndarray, *, shape: tuple[int, ...]) -> ndarray:
     return made
 
 
-take_back = Primitive(
+take_back: Primitive = Primitive(
     "take_backward", _take_back, {"grad": lambda xp, g, index: xp.call(_take, g, index)}, jvp="linear"
 )
 
@@ -198,22 +204,20 @@ def _put_array(self: ndarray, index: ndarray, source: ndarray, *, accumulate: bo
     return made
 
 
-_put = Primitive(
+_put: Primitive = Primitive(
     "put",
     _put_array,
     {
-        "self": lambda xp, g, index, accumulate: g
-        if accumulate
-        else xp.call(_put, g, index, xp.constant(np.zeros(index.shape, _dtype(g))), accumulate=False),
+        "self": lambda xp, g, index, accumulate: (
+            g
+            if accumulate
+            else xp.call(_put, g, index, xp.constant(np.zeros(index.shape, dtype_of(g))), accumulate=False)
+        ),
         "source": lambda xp, g, index, source_shape: xp.call(_take, g, index).reshape(source_shape),
     },
     jvp="linear",
     explain="entries overwritten (or added to) by their flat position",
 )
-
-
-def _dtype(value: Any) -> Any:
-    return value._array.dtype if isinstance(value, Variable) else value.dtype
 
 
 def put(input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
@@ -246,7 +250,9 @@ def argwhere(input: Any) -> Any:
 
 
 def _triangle_indices(name: str, triangle: Any) -> Any:
-    def op(row: int, col: int, offset: int = 0, *, dtype: Any = int64, device: Any = None, layout: Any = None) -> Any:
+    def op(
+        row: int, col: int, offset: int = 0, *, dtype: Any = int64, device: Any = None, layout: Any = None
+    ) -> Any:
         for n in ("row", "col"):
             if (row if n == "row" else col) < 0:
                 raise RuntimeError(f"{n} must be non-negative, got{row if n == 'row' else col}")

@@ -117,7 +117,7 @@ def matrix_rank(
 
 
 # ---- products of vectors ----------------------------------------------------------------------------------------------------
-_cross = Primitive(
+_cross: Primitive = Primitive(
     "linalg_cross",
     lambda self, other, *, dim: np.cross(self, other, axis=dim),
     {

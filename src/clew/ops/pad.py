@@ -34,7 +34,7 @@ def _constant_array(self: ndarray, *, pad: Pairs, value: Any) -> ndarray:
     return made
 
 
-_constant = Primitive(
+_constant: Primitive = Primitive(
     "constant_pad_nd",
     _constant_array,
     {"self": lambda xp, g, pad: xp.call(_constant, g, pad=tuple([(-a, -b) for a, b in pad]), value=0)},
@@ -81,7 +81,7 @@ def _border_back(grad: ndarray, *, mode: str, pad: Pairs) -> ndarray:
     for dim, (before, after) in enumerate(pad):
         if before or after:
             n = grad.shape[dim] - before - after
-            lead = (slice(None),) * dim
+            lead: Any = (slice(None),) * dim
             source = _source(mode, n, before, after)
             made = np.zeros((*grad.shape[:dim], n, *grad.shape[dim + 1 :]), grad.dtype)
             made[(*lead, slice(max(-before, 0), n - max(-after, 0)))] = grad[
@@ -190,7 +190,7 @@ _pixel_shuffle = _moved(
     "pixel_shuffle", _shuffle_array, lambda xp, g, factor: xp.call(_pixel_unshuffle, g, factor=factor),
     "PixelShuffleBackward0", "channels laid out as pixels",
 )  # fmt: skip
-_pixel_unshuffle = _moved(
+_pixel_unshuffle: Primitive = _moved(
     "pixel_unshuffle", _unshuffle_array, lambda xp, g, factor: xp.call(_pixel_shuffle, g, factor=factor),
     "PixelUnshuffleBackward0", "pixels stacked up as channels",
 )  # fmt: skip

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy import ndarray
@@ -28,7 +29,7 @@ __all__ = [
 class _Parts:
     """Primitives with as many outputs as there are parts, made when first needed, by name and number."""
 
-    made: dict[tuple[str, int], Primitive] = {}
+    made: ClassVar[dict[tuple[str, int], Primitive]] = {}
 
 
 def _parts(name: str, node: str, count: int, vjp: Any, forward: Any, params: Sequence[str]) -> Primitive:
@@ -67,13 +68,15 @@ def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
 
     parts = _parts("unbind", "UnbindBackward0", count, vjp, forward, ("dim",))(input, dim=dim)
     parts = parts if count > 1 else (parts,)
-    return tuple([mark_view(p, input, (_select, {"dim": dim, "index": i}), "multiple") for i, p in enumerate(parts)])
+    return tuple(
+        [mark_view(p, input, (_select, {"dim": dim, "index": i}), "multiple") for i, p in enumerate(parts)]
+    )
 
 
 def _cut(name: str, node: str, input: Any, lengths: Sequence[int], dim: int, **extra: Any) -> tuple[Any, ...]:
     """Consecutive pieces of these lengths, as views."""
     ends = np.cumsum([0, *lengths]).tolist()
-    steps = [{"dim": dim, "start": a, "end": b, "step": 1} for a, b in zip(ends, ends[1:], strict=False)]
+    steps = [{"dim": dim, "start": a, "end": b, "step": 1} for a, b in pairwise(ends)]
     count = len(steps)
     if not count:
         return ()
@@ -81,7 +84,7 @@ def _cut(name: str, node: str, input: Any, lengths: Sequence[int], dim: int, **e
 
     def forward(self: ndarray, *, dim: int, lengths: Any, **extra: Any) -> Any:
         ends = np.cumsum([0, *lengths]).tolist()
-        made = [_slice_array(self, dim=dim, start=a, end=b, step=1) for a, b in zip(ends, ends[1:], strict=False)]
+        made = [_slice_array(self, dim=dim, start=a, end=b, step=1) for a, b in pairwise(ends)]
         return tuple(made) if len(made) > 1 else made[0]
 
     def vjp(xp: Any, g: Any, dim: int) -> Any:
@@ -119,13 +122,17 @@ def split_with_sizes(input: Any, split_sizes: Any, dim: int = 0) -> tuple[Any, .
     dim = wrap_dim(dim, len(shape))
     lengths = list(split_sizes)
     if any(n < 0 for n in lengths):
-        raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={lengths}")
+        raise RuntimeError(
+            f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={lengths}"
+        )
     if builtins.sum(lengths) != shape[dim]:
         raise RuntimeError(
             f"split_with_sizes expects split_sizes to sum exactly to {shape[dim]} (input tensor's size at dimension {dim}), but "
             f"got split_sizes={lengths}"
         )
-    return _cut("split_with_sizes", "SplitWithSizesBackward0", input, lengths, dim, split_sizes=tuple(lengths))
+    return _cut(
+        "split_with_sizes", "SplitWithSizesBackward0", input, lengths, dim, split_sizes=tuple(lengths)
+    )
 
 
 def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
@@ -145,7 +152,9 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple[An
     """Pieces along `dim` between the given indices, or a number of pieces as equal as possible. Views."""
     shape = input._array.shape
     if not shape:
-        raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
+        raise RuntimeError(
+            "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
+        )
     dim = wrap_dim(dim, len(shape))
     n = shape[dim]
     if isinstance(indices_or_sections, Variable):
@@ -160,7 +169,7 @@ def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple[An
             ends.append(ends[-1] + small + (i < more))
     else:
         ends = [0, *indices_or_sections, n]
-    pieces = [slice(a, b).indices(n)[:2] for a, b in zip(ends, ends[1:], strict=False)]
+    pieces = [slice(a, b).indices(n)[:2] for a, b in pairwise(ends)]
     return tuple([slice_(input, dim, a, max(a, b)) for a, b in pieces])
 
 

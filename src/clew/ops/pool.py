@@ -1,4 +1,4 @@
-"""Pooling: the maximum, the mean, the norm of windows; and `unfold` and `fold`, which copy windows out and add them up.
+"""Pooling: the maximum, the mean, the norm of windows.
 
 Windows are handled by a loop over the places in the kernel, each of which sees one strided slice of the input: for the
 small kernels of pooling this is faster than copying windows, and the same slices serve the gradient.
@@ -17,14 +17,14 @@ from clew.core.primitive import Primitive
 from clew.core.variable import wrap
 from clew.dtypes import legacy_name
 from clew.ops._arguments import check_tensor
-from clew.ops.conv import Sizes, folded, taps, unfolded, windows_out
+from clew.ops.conv import Sizes, taps
 from clew.ops.linalg import widely
 
 __all__ = ["avg_pool1d", "max_pool1d", "max_pool2d", "max_pool3d"]
 
 
 # ---- windows -------------------------------------------------------------------------------------------------------------
-def _sizes(value: Any, rank: int, function: str, name: str) -> Sizes:
+def spatial_sizes(value: Any, rank: int, function: str, name: str) -> Sizes:
     """A number for each spatial dimension."""
     if isinstance(value, int):
         return (value,) * rank
@@ -129,7 +129,7 @@ _put_back = Primitive(
     params=("window", "size"),
     jvp="linear",
 )
-_pick_places = Primitive(
+_pick_places: Primitive = Primitive(
     "max_pool_pick",
     _pick,
     {"self": lambda xp, g, self_shape, place, window: xp.call(
@@ -179,11 +179,11 @@ def _window(
     ceil_mode: bool,
 ) -> dict[str, Sizes]:
     """The arguments of a pooling, one number for each dimension, checked."""
-    kernel = _sizes(kernel_size, rank, function, "kernel_size")
+    kernel = spatial_sizes(kernel_size, rank, function, "kernel_size")
     given = stride is not None and not (isinstance(stride, (tuple, list)) and not stride)
-    steps = _sizes(stride, rank, function, "stride") if given else kernel
-    border = _sizes(padding, rank, function, "padding")
-    spread = _sizes(dilation, rank, function, "dilation")
+    steps = spatial_sizes(stride, rank, function, "stride") if given else kernel
+    border = spatial_sizes(padding, rank, function, "padding")
+    spread = spatial_sizes(dilation, rank, function, "dilation")
     if not all(steps):
         raise RuntimeError("stride should not be zero")
     for k, p, d in zip(kernel, border, spread, strict=True):
@@ -322,7 +322,7 @@ def _avg_pool_primitive(rank: int) -> Primitive:
     )  # fmt: skip
 
 
-_avg_pools = {rank: _avg_pool_primitive(rank) for rank in (1, 2, 3)}
+_avg_pools: dict[int, Primitive] = {rank: _avg_pool_primitive(rank) for rank in (1, 2, 3)}
 
 
 def _divisor(size: Sizes, window: dict[str, Sizes], count_include_pad: bool) -> Any:
@@ -374,7 +374,7 @@ def _lp_pool(rank: int) -> Callable[..., Any]:
     def pool(
         input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
     ) -> Any:
-        count = math.prod(_sizes(kernel_size, rank, f"lp_pool{rank}d", "kernel_size"))
+        count = math.prod(spatial_sizes(kernel_size, rank, f"lp_pool{rank}d", "kernel_size"))
         mean = average(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
         return (mean.sign() * mean.abs().relu()).mul(count).pow(1.0 / norm_type)
 
@@ -429,7 +429,7 @@ def _scatter_primitive(node: str) -> Primitive:
     )
 
 
-_scatter_at = _scatter_primitive("PoolScatterBackward0")
+_scatter_at: Primitive = _scatter_primitive("PoolScatterBackward0")
 _unpools = {
     1: _scatter_primitive("SqueezeBackward1"),
     2: _scatter_primitive("MaxUnpool2DBackward0"),
@@ -450,9 +450,9 @@ def _max_unpool(rank: int) -> Callable[..., Any]:
     ) -> Any:
         check_tensor(input, name)
         index = check_tensor(indices, name, "indices", 2)._array
-        kernel = _sizes(kernel_size, rank, name, "kernel_size")
-        steps = _sizes(stride, rank, name, "stride") if stride is not None else kernel
-        border = _sizes(padding, rank, name, "padding")
+        kernel = spatial_sizes(kernel_size, rank, name, "kernel_size")
+        steps = spatial_sizes(stride, rank, name, "stride") if stride is not None else kernel
+        border = spatial_sizes(padding, rank, name, "padding")
         shape = input._array.shape
         size = [
             (n - 1) * s - 2 * p + k for n, k, s, p in zip(shape[-rank:], kernel, steps, border, strict=True)
@@ -564,102 +564,3 @@ def _adaptive_max_pool(rank: int) -> Callable[..., Any]:
 
 
 adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = map(_adaptive_max_pool, (1, 2, 3))
-
-
-# ---- unfold and fold -------------------------------------------------------------------------------------------------------
-def _columns_array(self: ndarray, **window: Sizes) -> ndarray:
-    *batch, c, _, _ = self.shape
-    made = unfolded(self if batch else self[None], **window)
-    return made.reshape((*batch, c * made.shape[2], made.shape[3]))
-
-
-def _fold_array(self: ndarray, *, size: Sizes, **window: Sizes) -> ndarray:
-    *batch, ck, count = self.shape
-    places = math.prod(window["kernel"])
-    made = folded(self.reshape((*(batch or (1,)), ck // places, places, count)), size, **window)
-    return made if batch else made[0]
-
-
-_WINDOW = ("kernel", "stride", "padding", "dilation")
-_im2col = Primitive(
-    "im2col",
-    _columns_array,
-    {"self": lambda xp, g, self_shape, kernel, stride, padding, dilation: xp.call(
-        _col2im, g, size=self_shape[-2:], kernel=kernel, stride=stride, padding=padding, dilation=dilation
-    )},
-    args=("self",),
-    params=_WINDOW,
-    node="Im2ColBackward0",
-    jvp="linear",
-    explain="windows side by side; the gradients of those that overlap add up",
-)  # fmt: skip
-_col2im = Primitive(
-    "col2im",
-    _fold_array,
-    {"self": lambda xp, g, kernel, stride, padding, dilation: xp.call(
-        _im2col, g, kernel=kernel, stride=stride, padding=padding, dilation=dilation
-    )},
-    args=("self",),
-    params=("size", *_WINDOW),
-    node="Col2ImBackward0",
-    jvp="linear",
-    explain="windows added up where they overlap",
-)  # fmt: skip
-
-
-def _unfold_window(kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> dict[str, Sizes]:
-    given = {"kernel": kernel_size, "stride": stride, "padding": padding, "dilation": dilation}
-    return {name: _sizes(value, 2, "unfold", name) for name, value in given.items()}
-
-
-def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
-    """(N, C, H, W) → (N, C·k, L): the L windows of k numbers each as columns. RuntimeError where none fits."""
-    shape = check_tensor(input, "unfold")._array.shape
-    if len(shape) not in (3, 4):
-        if len(shape) < 3:
-            raise IndexError(
-                f"Dimension out of range (expected to be in range of [{-len(shape)}, {len(shape) - 1}], but got 2)"
-            )
-        raise RuntimeError(
-            f"Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero dimensions for input, but got: {list(shape)}"
-        )
-    if input._array.dtype.kind in "iu":
-        raise NotImplementedError(
-            f"\"im2col_out_cpu\" not implemented for '{legacy_name(input._array.dtype)}'"
-        )
-    window = _unfold_window(kernel_size, dilation, padding, stride)
-    out = windows_out(shape[-2:], **window)
-    if min(out) < 1:
-        raise RuntimeError(
-            f"Given input with spatial size {tuple(shape[-2:])}, kernel_size={window['kernel']}, dilation={window['dilation']}, "
-            f"padding={window['padding']}, calculated shape of the array of sliding blocks as {out}, but its components must "
-            "be at least one."
-        )
-    return _im2col(input, **window)
-
-
-def fold(
-    input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
-) -> Any:
-    """(N, C·k, L) → (N, C, *output_size): the adjoint of `unfold`, windows added up where they overlap."""
-    shape = check_tensor(input, "fold")._array.shape
-    if len(shape) not in (2, 3):
-        raise RuntimeError(
-            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, "
-            f"but got: {list(shape)}"
-        )
-    window = _unfold_window(kernel_size, dilation, padding, stride)
-    size = _sizes(output_size, 2, "fold", "output_size")
-    if shape[-2] % math.prod(window["kernel"]):
-        raise RuntimeError(
-            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
-            f"input.size(1)={shape[-2]} and kernel_size={window['kernel']}."
-        )
-    out = windows_out(size, **window)
-    if math.prod(out) != shape[-1]:
-        raise RuntimeError(
-            f"Given output_size={size}, kernel_size={window['kernel']}, dilation={window['dilation']}, "
-            f"padding={window['padding']}, stride={window['stride']}, expected size of input's dimension 2 to match the "
-            f"calculated number of sliding blocks {out[0]} * {out[1]} = {math.prod(out)}, but got input.size(2)={shape[-1]}."
-        )
-    return _col2im(input, size=size, **window)

@@ -42,7 +42,11 @@ def _check_range(start: Any, end: Any, step: Any) -> None:
 
 
 def _check_kernel(name: str, want: dtype, complex: bool = False) -> None:
-    if want.category == 0 or want.name in ("uint16", "uint32", "uint64") or (want.category == 3 and not complex):
+    if (
+        want.category == 0
+        or want.name in ("uint16", "uint32", "uint64")
+        or (want.category == 3 and not complex)
+    ):
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{legacy_name(want)}'")
 
 
@@ -75,7 +79,9 @@ def arange(
         if isinstance(value, complex):
             raise RuntimeError("value cannot be converted to type double without overflow")
         if not isinstance(value, (int, float, np.integer, np.floating)):
-            raise TypeError(f"arange(): argument '{name}' (position {position}) must be Number, not {type(value).__name__}")
+            raise TypeError(
+                f"arange(): argument '{name}' (position {position}) must be Number, not {type(value).__name__}"
+            )
     whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
     want = as_dtype(dtype, "arange") or (int64 if whole else defaults.dtype)
     _check_range(start, end, step)
@@ -137,7 +143,9 @@ def _ends(function: str, start: Any, end: Any, steps: Any) -> tuple[Any, Any, in
 def _towards_middle(start: Any, end: Any, step: Any, count: int, multiply_add: Any) -> np.ndarray:
     """`count` numbers counted from both ends towards the middle."""
     index = np.arange(count)
-    return np.where(index < count // 2, multiply_add(index, step, start), multiply_add(count - 1 - index, -step, end))
+    return np.where(
+        index < count // 2, multiply_add(index, step, start), multiply_add(count - 1 - index, -step, end)
+    )
 
 
 def _spaced(start: Any, end: Any, count: int, want: dtype) -> np.ndarray:
@@ -154,7 +162,9 @@ def _spaced(start: Any, end: Any, count: int, want: dtype) -> np.ndarray:
     work = np.float32 if want is float32 else np.float64
     start, end = work(start), work(end)
     step = (end - start) / work(count - 1)
-    return _towards_middle(start, end, step, count, lambda i, a, b: fused(i.astype(work), a, b)).astype(want.np)
+    return _towards_middle(start, end, step, count, lambda i, a, b: fused(i.astype(work), a, b)).astype(
+        want.np
+    )
 
 
 def linspace(

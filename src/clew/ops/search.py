@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,13 +20,13 @@ from clew.ops.reduce import store_pair, working
 __all__ = ["bincount", "bucketize", "histc", "histogram", "isin", "searchsorted"]
 
 
-def _search(edges: Any, values: Any, side: str) -> Any:
+def _search(edges: Any, values: Any, side: Literal["left", "right"]) -> Any:
     if edges.ndim == 1:
         return np.searchsorted(edges, values, side)
     rows = [
         np.searchsorted(e, v, side)
         for e, v in zip(edges.reshape(-1, edges.shape[-1]), values.reshape(-1, values.shape[-1]), strict=True)
-    ]  # type: ignore[call-overload]
+    ]
     return np.reshape(rows, values.shape)
 
 
@@ -166,7 +166,8 @@ def histogram(
             array == edges[-1], edges.size - 2, np.where(numbers >= edges.size - 1, -1, numbers)
         )
     else:
-        low, high = _range(array, *(range or (0.0, 0.0)), "torch.histogram")
+        low, high = range or (0.0, 0.0)
+        low, high = _range(array, low, high, "torch.histogram")
         edges = np.linspace(low, high, bins + 1, dtype=array.dtype)
         numbers = _bins(array, bins, low, high)
     inside = numbers >= 0

@@ -288,7 +288,9 @@ def matrix_T(input: Any) -> Any:
     """`x.mT`: the last two dimensions swapped. A view."""
     ndim = input._array.ndim
     if ndim < 2:
-        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {ndim}-D tensor.")
+        raise RuntimeError(
+            f"tensor.mT is only supported on matrices or batches of matrices. Got {ndim}-D tensor."
+        )
     return transpose(input, -2, -1)
 
 
@@ -296,7 +298,9 @@ def matrix_H(input: Any) -> Any:
     """`x.mH`: the last two dimensions swapped, complex numbers conjugated."""
     ndim = input._array.ndim
     if ndim < 2:
-        raise RuntimeError(f"tensor.mH is only supported on matrices or batches of matrices. Got {ndim}-D tensor.")
+        raise RuntimeError(
+            f"tensor.mH is only supported on matrices or batches of matrices. Got {ndim}-D tensor."
+        )
     return adjoint(input)
 
 
@@ -306,7 +310,9 @@ def hermitian(input: Any) -> Any:
     if ndim == 0:
         return _conjugated(input)
     if ndim != 2:
-        raise RuntimeError(f"tensor.H is only supported on matrices (2-D tensors). Got {ndim}-D tensor.{' For batches of matrices, consider using tensor.mH' if ndim > 2 else ''}")
+        raise RuntimeError(
+            f"tensor.H is only supported on matrices (2-D tensors). Got {ndim}-D tensor.{' For batches of matrices, consider using tensor.mH' if ndim > 2 else ''}"
+        )
     return adjoint(input)
 
 
@@ -314,7 +320,9 @@ def adjoint(input: Any) -> Any:
     """The last two dimensions swapped, complex numbers conjugated."""
     ndim = input._array.ndim
     if ndim < 2:
-        raise RuntimeError(f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {ndim}-D tensor.")
+        raise RuntimeError(
+            f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {ndim}-D tensor."
+        )
     return _conjugated(transpose(input, -2, -1))
 
 
@@ -439,7 +447,9 @@ def select(input: Any, dim: int, index: int) -> Any:
     n = array.shape[dim]
     index = index.__index__()
     if not -n <= index < n:
-        raise IndexError(f"select(): index {index} out of range for tensor of size {list(array.shape)} at dimension {dim}")
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(array.shape)} at dimension {dim}"
+        )
     if index < 0:
         index += n
     return make_view(_select, input, _select_array(array, dim=dim, index=index), {"dim": dim, "index": index})
@@ -512,7 +522,12 @@ _clone = Primitive(
 
 def clone(input: Any, *, memory_format: Any = None) -> Any:
     """A copy with memory of its own; gradients pass through. The order of dimensions in memory stays, or is made C's."""
-    return _clone(input, memory_format="C" if str(memory_format).endswith("contiguous") or str(memory_format) == "torch.contiguous_format" else "K")
+    return _clone(
+        input,
+        memory_format="C"
+        if str(memory_format).endswith("contiguous") or str(memory_format) == "torch.contiguous_format"
+        else "K",
+    )
 
 
 def contiguous(input: Any, memory_format: Any = None) -> Any:
@@ -545,7 +560,9 @@ def _atleast(least: int) -> Any:
         return tuple([op(tensor) for tensor in tensors])
 
     op.__name__ = op.__qualname__ = f"atleast_{least}d"
-    op.__doc__ = f"The tensors with at least {least} dimension{'s' if least > 1 else ''}, missing ones of size 1."
+    op.__doc__ = (
+        f"The tensors with at least {least} dimension{'s' if least > 1 else ''}, missing ones of size 1."
+    )
     return op
 
 

@@ -12,7 +12,7 @@ from clew.core.primitive import Primitive
 from clew.core.promotion import to_float
 from clew.dtypes import legacy_name
 from clew.ops._arguments import COMPLEX, check_tensor, tensor_dtype, without, zeros_slope
-from clew.ops._builders import binary, compute, unary
+from clew.ops._builders import Operator, binary, compute, unary
 from clew.ops.elementwise import sigmoid
 
 __all__ = [
@@ -38,7 +38,7 @@ def scipy_special(name: str) -> Callable[..., Any]:
 
 def _special(
     name: str, vjp: Any, explain: str, scipy_name: str = "", kernel: str = "", node: str | None = None
-) -> Any:
+) -> Operator:
     return unary(
         name,
         scipy_special(scipy_name or name),
@@ -98,7 +98,7 @@ def _polygamma(self: Any, *, n: int) -> Any:
     return np.asarray(special.polygamma(n, self)).astype(self.dtype)
 
 
-_polygamma_primitive = Primitive(
+_polygamma_primitive: Primitive = Primitive(
     "polygamma", _polygamma, {"self": lambda xp, g, self, n: g * xp.call(_polygamma_primitive, self, n=n + 1)}
 )
 digamma = _special(
@@ -179,7 +179,7 @@ i1 = _special(
     kernel="i1_cpu",
     node="SpecialI1Backward0",
 )
-i0 = _special(
+i0: Operator = _special(
     "i0", lambda xp, g, self: g * xp.call(i1.primitive, self), "The modified Bessel function of order 0."
 )
 i1e = _special(
@@ -191,7 +191,7 @@ i1e = _special(
     kernel="i1e_cpu",
     node="SpecialI1EBackward0",
 )
-i0e = _special(
+i0e: Operator = _special(
     "i0e",
     lambda xp, g, self, out: g * (xp.call(i1e.primitive, self) - xp.sign(self) * out),
     "e^(-|x|)·i0(x)",
@@ -219,7 +219,7 @@ xlog1py = binary(
     node="SpecialXlog1PyBackward0",
     explain="a·log(1 + b), and 0 for a = 0",
 )
-zeta = binary(
+zeta: Operator = binary(
     "zeta",
     scipy_special("zeta"),
     {

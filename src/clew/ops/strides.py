@@ -105,13 +105,19 @@ def untyped_storage(self: Any) -> UntypedStorage:
 
 
 # ---- as_strided ----------------------------------------------------------------------------------------------------------
-def _strided(self: ndarray, *, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int, like: Any) -> ndarray:
+def _strided(
+    self: ndarray, *, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int, like: Any
+) -> ndarray:
     """A view by strides; `like`: shape, strides and offset of the tensor it was first taken of."""
     item = self.itemsize
     strides, offset = like
     if self.strides != tuple([s * item for s in strides]):
         self = _laid_out(self, strides)
-    start = storage_offset * item if _offset(self) == offset else (storage_offset - offset) * item + _views.start_of(self)
+    start = (
+        storage_offset * item
+        if _offset(self) == offset
+        else (storage_offset - offset) * item + _views.start_of(self)
+    )
     return _views.strided(self, size, tuple([s * item for s in stride]), start)
 
 
@@ -122,7 +128,13 @@ def _laid_out(array: ndarray, strides: tuple[int, ...]) -> ndarray:
 
 
 def _strided_back(
-    grad: Any, *, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int, like: Any, shape: tuple[int, ...]
+    grad: Any,
+    *,
+    size: tuple[int, ...],
+    stride: tuple[int, ...],
+    storage_offset: int,
+    like: Any,
+    shape: tuple[int, ...],
 ) -> ndarray:
     """Cotangents added up in a storage, then read where the input's elements lie (shared out where several lie there)."""
     strides, offset = like
@@ -147,13 +159,19 @@ _as_strided = Primitive(
     _strided,
     {
         "self": lambda xp, g, self_shape, size, stride, storage_offset, like: xp.call(
-            _as_strided_back, g, size=size, stride=stride, storage_offset=storage_offset, like=like, shape=self_shape
+            _as_strided_back,
+            g,
+            size=size,
+            stride=stride,
+            storage_offset=storage_offset,
+            like=like,
+            shape=self_shape,
         )
     },
     jvp="linear",
     explain="the memory seen through other strides; gradients add up where elements are seen twice",
 )
-_as_strided_back = Primitive(
+_as_strided_back: Primitive = Primitive(
     "as_strided_backward",
     _strided_back,
     {
@@ -171,7 +189,9 @@ def _check_strided(array: ndarray, size: Any, stride: Any, storage_offset: int |
         raise RuntimeError("mismatch in length of strides and shape")
     for n in stride:
         if n < 0:
-            raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
+            raise RuntimeError(
+                f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
+            )
     offset = _offset(array)
     start = offset if storage_offset is None else storage_offset
     if start < 0:
@@ -203,7 +223,7 @@ def _strided_scatter(self: ndarray, src: ndarray, *, params: dict[str, Any]) -> 
     return made
 
 
-_as_strided_scatter = Primitive(
+_as_strided_scatter: Primitive = Primitive(
     "as_strided_scatter",
     _strided_scatter,
     {
@@ -220,7 +240,9 @@ _as_strided_scatter = Primitive(
 )
 
 
-def as_strided_scatter(input: Any, src: Any, size: Any, stride: Any, storage_offset: int | None = None) -> Any:
+def as_strided_scatter(
+    input: Any, src: Any, size: Any, stride: Any, storage_offset: int | None = None
+) -> Any:
     """A copy of `input` with `src` where `as_strided` would look."""
     input = shape.contiguous(input)
     plain = np.empty(input._array.shape, input._array.dtype)
@@ -235,10 +257,10 @@ def as_strided_scatter(input: Any, src: Any, size: Any, stride: Any, storage_off
 # ---- another shape, in place ---------------------------------------------------------------------------------------------
 def _twin(primitive: Primitive, node: str) -> Primitive:
     """The primitive under the name that PyTorch gives the node of its in-place form."""
-    formulas = dict(zip(primitive.inputs, primitive.formulas, strict=True))
+    formulas: Any = dict(zip(primitive.inputs, primitive.formulas, strict=True))
     return Primitive(
         primitive.name, primitive.forward, formulas, node=node, jvp=primitive.jvp, explain=primitive.explain
-    )  # type: ignore[arg-type]
+    )
 
 
 _TWINS = {
@@ -263,7 +285,7 @@ def _restructure(name: str, op: Callable[..., Any]) -> Callable[..., Any]:
         made = op(self, *args, **kwargs)
         version = self.version()
         if made._view is not None:
-            primitive, params = made._view.steps[-1]
+            primitive, _ = made._view.steps[-1]
             if made._edge is not None:
                 twin = _TWINS[primitive]
                 node = twin.node()

@@ -43,7 +43,9 @@ def _plain(name: str) -> Any:
     function = getattr(raw, name)
 
     def apply(*args: Any, **kwargs: Any) -> Any:
-        return wrap(np.asarray(function(*[_array(a) for a in args], **{k: _array(v) for k, v in kwargs.items()})))
+        return wrap(
+            np.asarray(function(*[_array(a) for a in args], **{k: _array(v) for k, v in kwargs.items()}))
+        )
 
     return staticmethod(apply)
 
@@ -55,10 +57,21 @@ for _name in (
     setattr(Tensors, _name, _plain(_name))
 
 
+_kept = Primitive(
+    "kept",
+    lambda self: self.copy(),
+    {"self": lambda xp, g: g},
+    node="CopyBackwards",
+    jvp="linear",
+    explain="the gradient that became `.grad`, with its history",
+)
+_kept.node.name = lambda self: "torch::autograd::CopyBackwards"  # type: ignore[method-assign]
+
+
 def install() -> None:
     """Fill the namespace from the families (called once they exist) and hand it to the engine."""
-    from clew.ops import complex as complex_
     from clew.ops import arithmetic, cumulative, elementwise, join, linalg, reduce, shape, trigonometry
+    from clew.ops import complex as complex_
 
     T: Any = Tensors
     for family, names in (
@@ -78,7 +91,9 @@ def install() -> None:
     T.matmul = staticmethod(linalg.matmul)
     T.reshape = staticmethod(lambda x, size: shape.reshape(x, size))
     T.broadcast_to = staticmethod(lambda x, size: shape.broadcast_to(x, size))
-    T.transpose = staticmethod(lambda x, axes=None: shape.permute(x, tuple(range(x.ndim))[::-1] if axes is None else axes))
+    T.transpose = staticmethod(
+        lambda x, axes=None: shape.permute(x, tuple(range(x.ndim))[::-1] if axes is None else axes)
+    )
     T.swapaxes = staticmethod(shape.transpose)
     T.moveaxis = staticmethod(shape.movedim)
     T.expand_dims = staticmethod(_expand_dims)
@@ -89,13 +104,16 @@ def install() -> None:
     T.astype = staticmethod(_astype)
     T.sum_to = staticmethod(_sum_to)
     T.take_along_axis = staticmethod(_take_along_axis)
+    T.kept = staticmethod(_kept)
     vocabularies.tensors = Tensors()
 
 
 def _expand_dims(x: Any, axis: Any) -> Any:
     from clew.ops import shape
 
-    for a in sorted(a % (x.ndim + 1) if isinstance(axis, int) else a for a in ((axis,) if isinstance(axis, int) else axis)):
+    for a in sorted(
+        a % (x.ndim + 1) if isinstance(axis, int) else a for a in ((axis,) if isinstance(axis, int) else axis)
+    ):
         x = shape.unsqueeze(x, a)
     return x
 

@@ -44,7 +44,7 @@ def _notice_steps(optimizer: Any) -> None:
 
     @wraps(function)
     def step(*args: Any, **kwargs: Any) -> Any:
-        optimizer = owner()
+        optimizer: Any = owner()
         optimizer._opt_called = True
         return function(optimizer, *args, **kwargs)
 
@@ -54,13 +54,13 @@ def _notice_steps(optimizer: Any) -> None:
 
 def _set_rate(group: dict[str, Any], rate: Any) -> None:
     if isinstance(group["lr"], Variable):
-        group["lr"].fill_(rate)  # type: ignore[attr-defined]
+        group["lr"].fill_(rate)
     else:
         group["lr"] = rate
 
 
 def _copied(value: Any) -> Any:
-    return value.clone() if isinstance(value, Variable) else value  # type: ignore[attr-defined]
+    return value.clone() if isinstance(value, Variable) else value
 
 
 class LRScheduler:

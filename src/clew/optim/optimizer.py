@@ -12,8 +12,9 @@ import numpy as np
 
 from clew.autograd.grad_mode import enable_grad
 from clew.core.node import RemovableHandle, user_place
-from clew.core.variable import Variable
+from clew.core.variable import Variable, clear_gradient
 from clew.dtypes import tensor_type_name
+from clew.tensor import Tensor
 
 required = object()  # PyTorch's older mark of an argument without a default
 
@@ -39,19 +40,6 @@ def number(value: Any) -> Any:
 def scalar(value: Any) -> Any:
     """A hyperparameter as a number that keeps a tensor's precision in what is computed from it."""
     return value._array[()] if isinstance(value, Variable) else value
-
-
-def clear_gradient(param: Any, set_to_none: bool) -> None:
-    """A parameter's gradient made None, or zeros in the same memory without history."""
-    meta = param._meta
-    if meta is None or meta.grad is None:
-        return
-    if set_to_none:
-        meta.grad = None
-        return
-    if meta.grad.requires_grad:
-        meta.grad = meta.grad.detach()
-    meta.grad.zero_()
 
 
 class Optimizer:
@@ -307,18 +295,15 @@ class Optimizer:
 
 def _taken(param: Any, value: Any, key: str | None = None) -> Any:
     """A parameter's saved state as state of that parameter: copied, floats in its type (but for step counts)."""
-    if isinstance(value, Variable):
-        if key == "step":
-            return value.clone()  # type: ignore[attr-defined]
-        return (
-            value.to(dtype=param.dtype).clone()
-            if param.is_floating_point() and value.is_floating_point()
-            else value.clone()
-        )  # type: ignore[attr-defined]
+    if isinstance(value, Tensor):
+        if key != "step" and param.is_floating_point() and value.is_floating_point():
+            value = value.to(dtype=param.dtype)
+        return value.clone()
     if isinstance(value, dict):
         return {k: _taken(param, v, k) for k, v in value.items()}
     if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
-        return type(value)(_taken(param, v) for v in value)  # type: ignore[call-arg]
+        make: Any = type(value)
+        return make(_taken(param, v) for v in value)
     return value
 
 

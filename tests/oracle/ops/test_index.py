@@ -81,8 +81,8 @@ READS = lines(
     x.take(t.tensor([[0, 5], [-1, 5]]))
     x.masked_select(x > 0)
     x.masked_select(x[0] > 0)
-    t.nn.functional.embedding(t.tensor([[0, 2], [2, 1]]), x[..., 0]) if t is not clew else clew.ops.index.embedding(x[..., 0], t.tensor([[0, 2], [2, 1]]))
-    t.nn.functional.embedding(t.tensor([0, 2, 2]), x[..., 0], padding_idx=2) if t is not clew else clew.ops.index.embedding(x[..., 0], t.tensor([0, 2, 2]), 2)
+    t.nn.functional.embedding(t.tensor([[0, 2], [2, 1]]), x[..., 0]) if t is not clew else clew.ops.embedding.embedding(x[..., 0], t.tensor([[0, 2], [2, 1]]))
+    t.nn.functional.embedding(t.tensor([0, 2, 2]), x[..., 0], padding_idx=2) if t is not clew else clew.ops.embedding.embedding(x[..., 0], t.tensor([0, 2, 2]), 2)
     """
 )
 WRITES = lines(
@@ -290,7 +290,7 @@ def as_key(t: Any, parts: list[Any]) -> tuple[Any, ...]:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(part, min_size=1, max_size=4))
+@given(st.lists(part, min_size=1, max_size=4).filter(lambda parts: parts.count(...) < 2))  # of two `...` PyTorch reads stray memory
 def test_any_key_reads_and_writes_alike(parts: list[Any]) -> None:
     def read(t: Any, x: Any) -> Any:
         return x[as_key(t, parts)]
@@ -321,7 +321,7 @@ def test_positions() -> None:
 def test_one_hot() -> None:
     for classes in (-1, 5):
         want = torch.nn.functional.one_hot(torch.tensor([[0, 2], [1, 0]]), classes)
-        np.testing.assert_array_equal(clew.ops.index.one_hot(clew.tensor([[0, 2], [1, 0]]), classes)._array, want.numpy())
+        np.testing.assert_array_equal(clew.ops.embedding.one_hot(clew.tensor([[0, 2], [1, 0]]), classes)._array, want.numpy())
 
 
 def test_long_look_ups() -> None:
