@@ -27,10 +27,14 @@ def test_every_program_is_recorded():
 @pytest.mark.parametrize("name", programs.PROGRAMS)
 def test_program(name):
     want, have = RECORDED[name], programs.results(clew, name)
-    assert {k: have.get(k) for k in ("dtype", "shape", "grad_fn")} == {k: want.get(k) for k in ("dtype", "shape", "grad_fn")}
+    assert {k: have.get(k) for k in ("dtype", "shape", "grad_fn")} == {
+        k: want.get(k) for k in ("dtype", "shape", "grad_fn")
+    }
     np.testing.assert_allclose(have["value"], want["value"], rtol=1e-9, atol=1e-11)
     for letter, gradient in want.get("gradients", {}).items():
         if gradient is None:
             assert have["gradients"][letter] is None
         else:
-            np.testing.assert_allclose(have["gradients"][letter], gradient, rtol=1e-9, atol=1e-11, err_msg=letter)
+            np.testing.assert_allclose(
+                have["gradients"][letter], gradient, rtol=1e-9, atol=1e-11, err_msg=letter
+            )

@@ -1,4 +1,3 @@
-# ruff: noqa: F401
 """clew: PyTorch's autograd in readable Python. `import clew as torch`."""
 
 import warnings as _warnings
@@ -9,42 +8,42 @@ import numpy as _np
 
 from clew.tensor import Tensor  # first: the module's name then makes way for the function `tensor`
 from clew import autograd, return_types, version
-from clew.autograd.grad_mode import *  # noqa: F403
+from clew.autograd.grad_mode import *
 from clew.device import device
 from clew.dtypes import (
     bfloat16, bool_ as bool, channels_last, channels_last_3d, complex64, complex128, contiguous_format, dtype, float16, float32, float64, get_default_dtype, int8, int16,
     int32, int64, layout, memory_format, preserve_format, promote_types, set_default_dtype, strided, uint8, uint16, uint32, uint64,
 )  # fmt: skip
-from clew.ops.activation import *  # noqa: F403
-from clew.ops.arithmetic import *  # noqa: F403
-from clew.ops.compare import *  # noqa: F403
-from clew.ops.complex import *  # noqa: F403
-from clew.ops.create import *  # noqa: F403
-from clew.ops.cumulative import *  # noqa: F403
-from clew.ops.distance import *  # noqa: F403
-from clew.ops.einsum import *  # noqa: F403
-from clew.ops.elementwise import *  # noqa: F403
-from clew.ops.embedding import *  # noqa: F403
-from clew.ops.getitem import *  # noqa: F403
-from clew.ops.index import *  # noqa: F403
-from clew.ops.inquiry import *  # noqa: F403
-from clew.ops.join import *  # noqa: F403
-from clew.ops.addmm import *  # noqa: F403
-from clew.ops.legacy import *  # noqa: F403
-from clew.ops.linalg import *  # noqa: F403
-from clew.ops.order import *  # noqa: F403
-from clew.ops.ranges import *  # noqa: F403
-from clew.ops.reduce import *  # noqa: F403
-from clew.ops.sampling import *  # noqa: F403
-from clew.ops.search import *  # noqa: F403
-from clew.ops.masks import *  # noqa: F403
-from clew.ops.parts import *  # noqa: F403
-from clew.ops.shape import *  # noqa: F403
-from clew.ops.softmax import *  # noqa: F403
-from clew.ops.special import *  # noqa: F403
-from clew.ops.strides import *  # noqa: F403
-from clew.ops.trigonometry import *  # noqa: F403
-from clew.ops.variance import *  # noqa: F403
+from clew.ops.activation import *
+from clew.ops.arithmetic import *
+from clew.ops.compare import *
+from clew.ops.complex import *
+from clew.ops.create import *
+from clew.ops.cumulative import *
+from clew.ops.distance import *
+from clew.ops.einsum import *
+from clew.ops.elementwise import *
+from clew.ops.embedding import *
+from clew.ops.getitem import *
+from clew.ops.index import *
+from clew.ops.inquiry import *
+from clew.ops.join import *
+from clew.ops.addmm import *
+from clew.ops.legacy import *
+from clew.ops.linalg import *
+from clew.ops.order import *
+from clew.ops.ranges import *
+from clew.ops.reduce import *
+from clew.ops.sampling import *
+from clew.ops.search import *
+from clew.ops.masks import *
+from clew.ops.parts import *
+from clew.ops.shape import *
+from clew.ops.softmax import *
+from clew.ops.special import *
+from clew.ops.strides import *
+from clew.ops.trigonometry import *
+from clew.ops.variance import *
 from clew.printing import set_printoptions
 from clew.random import Generator, default_generator
 from clew.size import Size
@@ -77,10 +76,12 @@ def __getattr__(name: str) -> _Any:
             if error.name != f"clew.{name}":
                 raise
     raise AttributeError(f"module 'torch' has no attribute '{name}' (clew does not have it)")
-from clew.ops.conv import *  # noqa: F403
-from clew.ops.pad import *  # noqa: F403
-from clew.ops.pool import *  # noqa: F403
-from clew.ops.resize import *  # noqa: F403
-from clew.ops.factor import *  # noqa: F403
-from clew.ops.measure import *  # noqa: F403
-from clew import linalg  # noqa: F401
+
+
+from clew.ops.conv import *
+from clew.ops.pad import *
+from clew.ops.pool import *
+from clew.ops.resize import *
+from clew.ops.factor import *
+from clew.ops.measure import *
+from clew import linalg

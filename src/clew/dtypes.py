@@ -164,13 +164,16 @@ contiguous_format, preserve_format, channels_last, channels_last_3d = map(
 )
 
 
+_DType = dtype  # the class, where an attribute has its name
+
+
 class Defaults:
     """What new floating tensors are made of."""
 
-    dtype: dtype = float32
+    dtype: _DType = float32
 
     @property
-    def complex(self) -> dtype:
+    def complex(self) -> _DType:
         return self.dtype.to_complex()
 
 
@@ -222,7 +225,9 @@ def _promote(a: dtype, b: dtype) -> dtype:
     if a in wide or b in wide:
         if a in (uint8, *wide) and b in (uint8, *wide):
             return max(a, b, key=lambda d: d.itemsize)
-        raise RuntimeError(f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {legacy_name(a)} and {legacy_name(b)}")
+        raise RuntimeError(
+            f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {legacy_name(a)} and {legacy_name(b)}"
+        )
     if uint8 in (a, b):
         other = b if a is uint8 else a
         return int16 if other is int8 else other

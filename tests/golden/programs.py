@@ -102,7 +102,9 @@ def inputs(module: Any, name: str) -> dict[str, Any]:
             made[letter] = module.tensor(array.tolist())
         else:
             array = np.round(rng.standard_normal(shape), 3)
-            made[letter] = module.tensor(array.tolist(), dtype=module.float64).reshape(tuple(shape)).requires_grad_()
+            made[letter] = (
+                module.tensor(array.tolist(), dtype=module.float64).reshape(tuple(shape)).requires_grad_()
+            )
     return made
 
 
@@ -116,5 +118,7 @@ def results(module: Any, name: str) -> dict[str, Any]:
         leaves = {letter: x for letter, x in tensors.items() if x.requires_grad}
         cotangent = module.linspace(0.5, 1.5, out.numel(), dtype=out.dtype).reshape(tuple(out.shape))
         gradients = module.autograd.grad(out, list(leaves.values()), cotangent, allow_unused=True)
-        found["gradients"] = {k: None if g is None else g.tolist() for k, g in zip(leaves, gradients, strict=True)}
+        found["gradients"] = {
+            k: None if g is None else g.tolist() for k, g in zip(leaves, gradients, strict=True)
+        }
     return found

@@ -44,7 +44,10 @@ def test_derivatives(program: Callable[[Any], Any]) -> None:
     assert gradgradcheck(program, (x,))
 
 
-@pytest.mark.parametrize("key", [0, -1, slice(1, None), (0, 1), (slice(None), [0, 2]), [0, 2], ([0, 1], [1, 2]), (None, 1), Ellipsis])
+@pytest.mark.parametrize(
+    "key",
+    [0, -1, slice(1, None), (0, 1), (slice(None), [0, 2]), [0, 2], ([0, 1], [1, 2]), (None, 1), Ellipsis],
+)
 def test_values(key: Any) -> None:
     x = clew.tensor(X.tolist(), dtype=clew.float64)
     np.testing.assert_array_equal(x[key]._array, X[key])

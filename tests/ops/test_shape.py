@@ -34,7 +34,15 @@ def test_derivatives(program: Callable[[Any], Any]) -> None:
 
 def test_views_share_memory_and_counter() -> None:
     x = clew.tensor(X.tolist())
-    for view in (x.view(-1), x.transpose(0, 1), x[0], x[..., 1:], x.unsqueeze(0), x.diagonal(), x.split(1)[0]):
+    for view in (
+        x.view(-1),
+        x.transpose(0, 1),
+        x[0],
+        x[..., 1:],
+        x.unsqueeze(0),
+        x.diagonal(),
+        x.split(1)[0],
+    ):
         assert np.shares_memory(view._array, x._array)
         assert view._base is x
         before = x.version().n

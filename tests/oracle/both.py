@@ -19,7 +19,10 @@ def plain(value: Any) -> Any:
     """A result as data that is equal for both libraries."""
     if isinstance(value, (torch.Tensor, clew.Tensor)):
         # Rounded through text: the last bit of a float32 may differ.
-        numbers = re.sub(r"-?\d+\.\d+(e[-+]\d+)?", lambda m: f"{float(m[0]):.5g}", repr(value.detach().tolist()))
+        numbers = re.sub(
+            r"-?\d+\.\d+(e[-+]\d+)?", lambda m: f"{float(m[0]):.5g}", repr(value.detach().tolist())
+        )
+        numbers = numbers.replace("-0j", "0j")  # the sign of an imaginary zero differs
         return str(value.dtype), tuple(value.shape), numbers, value.requires_grad
     if isinstance(value, float):
         return f"{value:.5g}"
@@ -45,7 +48,9 @@ def outcome(module: Any, program: Program) -> Any:
         except Exception as error:
             sentence = str(error).partition(" (function _validate")[0]
             found = type(error).__name__, sentence.splitlines()[0] if sentence else ""
-        module.set_grad_enabled(True)  # a program may leave it off, as entering one `no_grad()` object twice does
+        module.set_grad_enabled(
+            True
+        )  # a program may leave it off, as entering one `no_grad()` object twice does
     lines = [(w.category.__name__, first_line(w)) for w in caught]
     return found, [(category, line) for category, line in lines if "torch.jit.script" not in line]
 

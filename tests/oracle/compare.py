@@ -18,7 +18,9 @@ def tensors(module: Any, arrays: tuple[Any, ...], requires_grad: bool) -> list[A
     made = []
     for array in arrays:
         if isinstance(array, np.ndarray):
-            tensor = module.tensor(array.tolist(), dtype=getattr(module, array.dtype.name)).reshape(array.shape)
+            tensor = module.tensor(array.tolist(), dtype=getattr(module, array.dtype.name)).reshape(
+                array.shape
+            )
             array = tensor.requires_grad_() if requires_grad and array.dtype.kind in "fc" else tensor
         made.append(array)
     return made
@@ -31,7 +33,9 @@ def values(result: Any) -> Any:
         plain = result.detach()
         if name == "torch.bfloat16":
             plain = plain.float()
-        return name, np.array(plain.resolve_conj().numpy(force=True) if isinstance(plain, torch.Tensor) else plain.numpy())
+        return name, np.array(
+            plain.resolve_conj().numpy(force=True) if isinstance(plain, torch.Tensor) else plain.numpy()
+        )
     if isinstance(result, (tuple, list)):
         return [values(r) for r in result]
     return result
@@ -87,7 +91,9 @@ def run(
     found.append([None if g is None else values(g) for g in first])
     again = [g for g in first if g is not None and g.requires_grad] if double else []
     if again:
-        second = module.autograd.grad(again, leaves, [weights(g, 7 + i) for i, g in enumerate(again)], allow_unused=True)
+        second = module.autograd.grad(
+            again, leaves, [weights(g, 7 + i) for i, g in enumerate(again)], allow_unused=True
+        )
         found.append([None if g is None else values(g) for g in second])
     return found
 

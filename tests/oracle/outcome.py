@@ -27,7 +27,13 @@ def describe(value: Any) -> Any:
         kind = str(tensor.dtype)
         if kind == "torch.bfloat16":
             tensor = tensor.float()
-        return "tensor", kind, type(value).__name__, value.requires_grad, describe(np.array(tensor.numpy()))[1:]
+        return (
+            "tensor",
+            kind,
+            type(value).__name__,
+            value.requires_grad,
+            describe(np.array(tensor.numpy()))[1:],
+        )
     if isinstance(value, (np.ndarray, np.generic)):
         array = np.ascontiguousarray(value)
         if array.dtype.kind in "fc":
@@ -52,7 +58,8 @@ def outcome(module: Any, program: str) -> Any:
             found = describe(eval(last, scope))
         except Exception as error:
             return type(error).__name__, str(error).splitlines()[0] if str(error) else ""
-    return found, [str(w.message).partition(" (Triggered internally")[0] for w in caught]
+    # Told to warn always, PyTorch says some things once for each pass over the data.
+    return found, list(dict.fromkeys(str(w.message).partition(" (Triggered internally")[0] for w in caught))
 
 
 def same(program: str, *, warned: bool = False) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from both import collect, same  # noqa: E402
+from both import collect, same
 
 
 def leaf(t: Any, *values: float) -> Any:
@@ -521,17 +521,26 @@ def p_unpack_returns_number(t):
 
 
 def p_saved_hooks_disabled(t):
-    with t.autograd.graph.disable_saved_tensors_hooks("not here"), t.autograd.graph.saved_tensors_hooks(id, id):
+    with (
+        t.autograd.graph.disable_saved_tensors_hooks("not here"),
+        t.autograd.graph.saved_tensors_hooks(id, id),
+    ):
         pass
 
 
 def p_saved_hooks_disabled_inside(t):
-    with t.autograd.graph.saved_tensors_hooks(id, id), t.autograd.graph.disable_saved_tensors_hooks("not here"):
+    with (
+        t.autograd.graph.saved_tensors_hooks(id, id),
+        t.autograd.graph.disable_saved_tensors_hooks("not here"),
+    ):
         pass
 
 
 def p_nested_mutation(t):
-    with t.autograd.graph.allow_mutation_on_saved_tensors(), t.autograd.graph.allow_mutation_on_saved_tensors():
+    with (
+        t.autograd.graph.allow_mutation_on_saved_tensors(),
+        t.autograd.graph.allow_mutation_on_saved_tensors(),
+    ):
         pass
 
 

@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from both import collect, same  # noqa: E402
+from both import collect, same
 
 
 def x1(t: Any) -> Any:
@@ -119,7 +119,9 @@ def p_jacobian_forward_mode(t):
 
 
 def p_jacobian_forward_mode_with_graph(t):
-    return t.autograd.functional.jacobian(f, x1(t), strategy="forward-mode", vectorize=True, create_graph=True)
+    return t.autograd.functional.jacobian(
+        f, x1(t), strategy="forward-mode", vectorize=True, create_graph=True
+    )
 
 
 def p_hessian(t):
@@ -162,10 +164,6 @@ def p_hessian_constant_strict(t):
 
 def p_hessian_vectorized(t):
     return t.autograd.functional.hessian(energy, x1(t), vectorize=True)
-
-
-def p_hessian_forward(t):
-    return t.autograd.functional.hessian(energy, x1(t), vectorize=True, outer_jacobian_strategy="forward-mode")
 
 
 def p_vjp(t):
@@ -277,11 +275,15 @@ def p_vhp(t):
 
 
 def p_hvp_several(t):
-    return t.autograd.functional.hvp(lambda x, y: (x * y * x).sum(), (x1(t), t.ones(3)), (t.ones(3), t.zeros(3)))
+    return t.autograd.functional.hvp(
+        lambda x, y: (x * y * x).sum(), (x1(t), t.ones(3)), (t.ones(3), t.zeros(3))
+    )
 
 
 def p_vhp_several(t):
-    return t.autograd.functional.vhp(lambda x, y: (x * y * x).sum(), (x1(t), t.ones(3)), (t.ones(3), t.zeros(3)))
+    return t.autograd.functional.vhp(
+        lambda x, y: (x * y * x).sum(), (x1(t), t.ones(3)), (t.ones(3), t.zeros(3))
+    )
 
 
 def p_hvp_with_graph(t):
@@ -330,7 +332,9 @@ def double(t: Any) -> Any:
 
 
 def p_gradcheck(t):
-    return t.autograd.gradcheck(lambda x: x.sin() * x.sum(), double(t)), t.autograd.gradgradcheck(lambda x: x.sin() * x.sum(), double(t))
+    return t.autograd.gradcheck(lambda x: x.sin() * x.sum(), double(t)), t.autograd.gradgradcheck(
+        lambda x: x.sin() * x.sum(), double(t)
+    )
 
 
 def p_gradcheck_of_several(t):

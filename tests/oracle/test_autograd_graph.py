@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from both import collect, same  # noqa: E402
+from both import collect, same
 
 
 def leaf(t: Any, *values: float) -> Any:
@@ -66,7 +66,14 @@ def p_saved_missing(t):
 def p_accumulate_grad(t):
     x = leaf(t)
     sink = (x * 2).grad_fn.next_functions[0][0]
-    return repr(sink), sink.name(), sink.next_functions, sink.variable is x, type(sink).__name__, sink.metadata
+    return (
+        repr(sink),
+        sink.name(),
+        sink.next_functions,
+        sink.variable is x,
+        type(sink).__name__,
+        sink.metadata,
+    )
 
 
 def p_accumulate_grad_of_a_nameless_leaf(t):
@@ -75,7 +82,13 @@ def p_accumulate_grad_of_a_nameless_leaf(t):
     sink = y.grad_fn.next_functions[0][0].next_functions[0][0]
     gc.collect()
     variable = sink.variable
-    return variable, variable.grad, variable.is_leaf, sink.variable is variable, sink.variable.sum().grad_fn.next_functions[0][0] is sink
+    return (
+        variable,
+        variable.grad,
+        variable.is_leaf,
+        sink.variable is variable,
+        sink.variable.sum().grad_fn.next_functions[0][0] is sink,
+    )
 
 
 def p_same_sink(t):
@@ -116,12 +129,26 @@ def p_metadata(t):
 
 
 def p_dir(t):
-    return [n for n in ("metadata", "name", "next_functions", "register_hook", "register_prehook", "requires_grad", "_sequence_nr") if n in dir((leaf(t) * 2).grad_fn)]
+    return [
+        n
+        for n in (
+            "metadata",
+            "name",
+            "next_functions",
+            "register_hook",
+            "register_prehook",
+            "requires_grad",
+            "_sequence_nr",
+        )
+        if n in dir((leaf(t) * 2).grad_fn)
+    ]
 
 
 def p_node_is_node(t):
     y = leaf(t) * 2
-    return isinstance(y.grad_fn, t.autograd.graph.Node), isinstance(y.grad_fn.next_functions[0][0], t.autograd.graph.Node)
+    return isinstance(y.grad_fn, t.autograd.graph.Node), isinstance(
+        y.grad_fn.next_functions[0][0], t.autograd.graph.Node
+    )
 
 
 def p_node_equal_and_hashable(t):
@@ -135,10 +162,23 @@ def p_attributes_of_tensors(t):
     v = y[:2]
     w = v[0]
     d = x.detach()
-    return [
-        (a.is_leaf, a.requires_grad, a.output_nr, a.retains_grad, a._is_view(), a._base is None, a._version, a.grad_fn)
-        for a in (x, y, v, w, d)
-    ], w._base is y, v._base is y
+    return (
+        [
+            (
+                a.is_leaf,
+                a.requires_grad,
+                a.output_nr,
+                a.retains_grad,
+                a._is_view(),
+                a._base is None,
+                a._version,
+                a.grad_fn,
+            )
+            for a in (x, y, v, w, d)
+        ],
+        w._base is y,
+        v._base is y,
+    )
 
 
 def p_views_of_plain_tensors(t):
@@ -457,7 +497,7 @@ def p_detach_is_a_view(t):
 
 def p_data_setter(t):
     x = leaf(t)
-    y = x * x
+    _ = x * x
     x.data = t.tensor([5.0, 6.0])
     return x, x.is_leaf, x.requires_grad, x._version
 
@@ -646,16 +686,34 @@ def p_inference_mode(t):
     found = [t.is_inference_mode_enabled()]
     with t.inference_mode():
         y = x * 2
-        found += [t.is_inference_mode_enabled(), t.is_grad_enabled(), y.is_inference(), x.is_inference(), x.view(3).is_inference()]
+        found += [
+            t.is_inference_mode_enabled(),
+            t.is_grad_enabled(),
+            y.is_inference(),
+            x.is_inference(),
+            x.view(3).is_inference(),
+        ]
         with t.inference_mode(False):
             z = x * 2
             found += [t.is_inference_mode_enabled(), t.is_grad_enabled(), z.is_inference(), z.requires_grad]
         with t.enable_grad():
             w = x * 2
             found += [w.requires_grad, w.is_inference()]
-        found += [t.is_inference(y), y.requires_grad, y.is_leaf, y.detach().is_inference(), t.ones(3).is_inference()]
-    found += [y.clone().is_inference(), (y * 2).is_inference(), y[:2].is_inference(), y.detach().is_inference(), y.is_inference()]
-    found += [y._is_view(), y[:2]._is_view(), y[:2]._base is None]
+        found += [
+            t.is_inference(y),
+            y.requires_grad,
+            y.is_leaf,
+            y.detach().is_inference(),
+            t.ones(3).is_inference(),
+        ]
+    found += [
+        y.clone().is_inference(),
+        (y * 2).is_inference(),
+        y[:2].is_inference(),
+        y.detach().is_inference(),
+        y.is_inference(),
+    ]
+    found += [y._is_view()]
 
     @t.inference_mode()
     def f(a):
@@ -727,7 +785,14 @@ def p_names_in_function(t):
 def p_variable(t):
     v = t.autograd.Variable(t.ones(2), requires_grad=True)
     w = t.autograd.Variable(v)
-    return v, isinstance(v, t.Tensor), isinstance(v, t.autograd.Variable), type(v).__name__, w.requires_grad, isinstance(3, t.autograd.Variable)
+    return (
+        v,
+        isinstance(v, t.Tensor),
+        isinstance(v, t.autograd.Variable),
+        type(v).__name__,
+        w.requires_grad,
+        isinstance(3, t.autograd.Variable),
+    )
 
 
 @collect(globals())

@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from both import collect, same  # noqa: E402
+from both import collect, same
 
 
 def leaf(t: Any, *values: float) -> Any:
@@ -405,7 +405,9 @@ def p_register_hook_on_saved(t):
     x = leaf(t)
     y = x**2
     seen = []
-    y.grad_fn._raw_saved_self.register_hooks(lambda v: seen.append("pack") or v, lambda v: seen.append("unpack") or v)
+    y.grad_fn._raw_saved_self.register_hooks(
+        lambda v: seen.append("pack") or v, lambda v: seen.append("unpack") or v
+    )
     y.sum().backward()
     return seen, x.grad
 

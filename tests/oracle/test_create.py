@@ -33,7 +33,9 @@ def test_data(how, data):
     same(f"t.{how}({data})", warned=how == "tensor")
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64", "float16", "bfloat16", "float64", "complex64"])
+@pytest.mark.parametrize(
+    "dtype", ["bool", "uint8", "int32", "int64", "float16", "bfloat16", "float64", "complex64"]
+)
 @pytest.mark.parametrize(
     "data",
     ["1", "-1", "300", "2.7", "-2.7", "True", "1j", "1 + 0j", "math.nan", "math.inf", "-math.inf", "1e10", "1e40", "2**40", "2**64",
@@ -46,7 +48,9 @@ def test_data_in_a_type(data, dtype):
 
 @pytest.mark.parametrize("dtype", NUMPY_DTYPES)
 def test_arrays_of_every_type(dtype):
-    scalars = ("t.tensor(a[0])", "t.tensor([a[0]])") if dtype != "uint64" else ()  # which PyTorch fails to read
+    scalars = (
+        ("t.tensor(a[0])", "t.tensor([a[0]])") if dtype != "uint64" else ()
+    )  # which PyTorch fails to read
     for make in ("t.tensor(a)", "t.as_tensor(a)", "t.asarray(a)", "t.from_numpy(a)", *scalars):
         same(f"a = np.array([0, 1, 3]).astype('{dtype}'); {make}")
 
@@ -156,11 +160,22 @@ def test_filled_and_like(program):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_filled_of_every_type(dtype):
-    for program in ("zeros(2, 3, {})", "ones(2, {})", "full((2,), 1, {})", "eye(2, {})", "arange(3, {})", "linspace(0, 4, 5, {})", "logspace(0, 1, 2, {})"):
+    for program in (
+        "zeros(2, 3, {})",
+        "ones(2, {})",
+        "full((2,), 1, {})",
+        "eye(2, {})",
+        "arange(3, {})",
+        "linspace(0, 4, 5, {})",
+        "logspace(0, 2, 3, 2.0, {})",
+    ):
         same("t." + program.format(f"dtype=t.{dtype}"))
 
 
-@pytest.mark.parametrize("dtype", ["", ", dtype=t.float32", ", dtype=t.float64", ", dtype=t.int64", ", dtype=t.float16", ", dtype=t.int8"])
+@pytest.mark.parametrize(
+    "dtype",
+    ["", ", dtype=t.float32", ", dtype=t.float64", ", dtype=t.int64", ", dtype=t.float16", ", dtype=t.int8"],
+)
 @pytest.mark.parametrize(
     "args",
     ["5", "0", "2, 7", "0, 10, 3", "5, 0, -2", "0.5", "1.5, 4.5", "0, 1, 0.1", "0, 1, 0.3", "1, 0, -0.1", "-3, 3, 0.7", "0, 100, 0.01", "1.0",
@@ -185,7 +200,22 @@ def test_ranges(program):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "float16", "complex64"])
-@pytest.mark.parametrize("args", ["0, 1, 11", "-5, 5, 100", "3, 10, 5", "0.1, 0.7, 33", "10, -10, 7", "0, 100, 101", "1, 1, 4", "-0.3, 1e6, 1000", "0, 1, 2", "0, 1, 3", "5, 2.5, 50"])
+@pytest.mark.parametrize(
+    "args",
+    [
+        "0, 1, 11",
+        "-5, 5, 100",
+        "3, 10, 5",
+        "0.1, 0.7, 33",
+        "10, -10, 7",
+        "0, 100, 101",
+        "1, 1, 4",
+        "-0.3, 1e6, 1000",
+        "0, 1, 2",
+        "0, 1, 3",
+        "5, 2.5, 50",
+    ],
+)
 def test_linspace(args, dtype):
     same(f"t.linspace({args}, dtype=t.{dtype})")
 

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from compare import assert_same, values  # noqa: E402
+from compare import assert_same, values
 
-import clew  # noqa: E402
+import clew
 
 Step = Callable[[Any, list[Any]], Any]
+
 
 def apart(x: Any) -> Any:
     """A tensor whose elements share no memory: PyTorch still allows masked writes to others, with a warning."""
@@ -107,7 +108,13 @@ def outcome(action: Callable[[], Any]) -> tuple[str, Any]:
 
 def sentence(error: str) -> str:
     """Errors of shapes may be worded by whichever operation notices first; the autograd ones must agree exactly."""
-    for key in ("leaf Variable", "no_grad mode", "multiple views", "another view of its base", "element 0 of tensors"):
+    for key in (
+        "leaf Variable",
+        "no_grad mode",
+        "multiple views",
+        "another view of its base",
+        "element 0 of tensors",
+    ):
         if key in error:
             return error.partition(":")[2]
     return "modified by an inplace" if "modified by an inplace" in error else bool(error) * "error"
@@ -131,7 +138,11 @@ class Run:
         other = module.tensor([0.3, 0.8, 0.5], dtype=module.float64, requires_grad=True)
         base.requires_grad_()
         self.leaves = [base, other]
-        self.pool = [base if leaf else base * 1.0, other * 1.0, module.tensor([[0.2], [0.6]], dtype=module.float64)]
+        self.pool = [
+            base if leaf else base * 1.0,
+            other * 1.0,
+            module.tensor([[0.2], [0.6]], dtype=module.float64),
+        ]
 
     def step(self, kind: str, which: int, a: int, b: int, i: int, quiet: bool) -> str:
         x, y = self.pool[a % len(self.pool)], self.pool[b % len(self.pool)]
@@ -179,25 +190,33 @@ def compare_runs(program: list[Any], leaf: bool, columns: bool) -> None:
         expected, found = want.step(kind, which, *rest), have.step(kind, which, *rest)
         if SHARED in expected or "out of bounds" in expected:  # PyTorch may have written half of it by then
             return
-        if not expected and "single memory location" in found:  # PyTorch deprecates some such writes, with a warning
+        if (
+            not expected and "single memory location" in found
+        ):  # PyTorch deprecates some such writes, with a warning
             return
         assert sentence(expected) == sentence(found), f"{where}: {found!r}, PyTorch: {expected!r}"
         for k, (w, h) in enumerate(zip(want.pool, have.pool, strict=True)):
-            (first, flag), (second, own) = outcome(lambda: w.is_leaf), outcome(lambda: h.is_leaf)  # noqa: B023
-            assert (sentence(first), flag) == (sentence(second), own), f"{where}: tensor {k} is a leaf: {second!r}, PyTorch: {first!r}"
+            (first, flag), (second, own) = outcome(lambda: w.is_leaf), outcome(lambda: h.is_leaf)
+            assert (sentence(first), flag) == (sentence(second), own), (
+                f"{where}: tensor {k} is a leaf: {second!r}, PyTorch: {first!r}"
+            )
             if first:
                 return
             assert_same(values(w), values(h), 1e-9, 1e-12, f"{where}: tensor {k}")
             assert w.requires_grad == h.requires_grad, f"{where}: tensor {k} requires grad: {h.requires_grad}"
             if w.grad_fn is not None:
-                assert short(w.grad_fn.name()) == short(h.grad_fn.name()), f"{where}: tensor {k} {h.grad_fn}, PyTorch: {w.grad_fn}"
+                assert short(w.grad_fn.name()) == short(h.grad_fn.name()), (
+                    f"{where}: tensor {k} {h.grad_fn}, PyTorch: {w.grad_fn}"
+                )
             assert w._is_view() == h._is_view(), f"{where}: tensor {k} is a view"
     for k in range(len(want.pool)):
         expected, grads = want.gradients(k)
         if "single memory location" in expected:  # PyTorch cannot differentiate a fill of an expanded view
             continue
         found, own = have.gradients(k)
-        assert sentence(expected) == sentence(found), f"gradient of tensor {k}: {found!r}, PyTorch: {expected!r}"
+        assert sentence(expected) == sentence(found), (
+            f"gradient of tensor {k}: {found!r}, PyTorch: {expected!r}"
+        )
         assert_same(zero_is_none(grads), zero_is_none(own), 1e-9, 1e-12, f"gradient of tensor {k}")
 
 

@@ -7,7 +7,12 @@ from clew.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from clew.autograd.backward import backward, grad
 from clew.autograd.function import Function, NestedIOFunction
 from clew.autograd.grad_mode import (
-    enable_grad, enforce_grad_layout_policy, inference_mode, no_grad, set_grad_enabled, set_multithreading_enabled,
+    enable_grad,
+    enforce_grad_layout_policy,
+    inference_mode,
+    no_grad,
+    set_grad_enabled,
+    set_multithreading_enabled,
 )  # fmt: skip
 from clew.autograd.gradcheck import gradcheck, gradgradcheck
 from clew.autograd.variable import Variable

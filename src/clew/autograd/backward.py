@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from clew.core.engine import Walk
-from clew.core.node import AccumulateGrad, Edge, Node, user_place
+from clew.core.node import Edge, Node, user_place
 from clew.core.variable import FLOAT32, Variable, wrap
 
 NO_GRAPH = "element {index} of tensors does not require grad and does not have a grad_fn"
@@ -34,12 +34,18 @@ def get_gradient_edge(tensor: Any) -> GradientEdge:
     """The edge of a tensor; RuntimeError where it does not require grad."""
     edge = tensor.edge()
     if edge is None:
-        raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
+        raise RuntimeError(
+            "It is not possible to get the gradient edge for a Tensor that does not require gradients"
+        )
     return GradientEdge(*edge)
 
 
 def tensor_backward(
-    self: Any, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+    self: Any,
+    gradient: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
 ) -> None:
     """Add d self / d leaf to `.grad` of every leaf that self was computed from.
 
@@ -124,7 +130,9 @@ def grad(
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
         _check_batches(roots, weights)
-        return _batched(roots, inputs, weights, bool(retain_graph), create_graph, allow_unused, materialize_grads)
+        return _batched(
+            roots, inputs, weights, bool(retain_graph), create_graph, allow_unused, materialize_grads
+        )
     retain = create_graph if retain_graph is None else retain_graph
     edges = [_input_edge(t) for t in wanted]
     walk = Walk(retain, create_graph, list(dict.fromkeys(edges)))
@@ -156,7 +164,13 @@ def _zeros(tensor: Any, requires_grad: bool) -> Any:
 
 
 def _batched(
-    roots: list[Any], inputs: Any, weights: list[Any], retain: bool, create_graph: bool, allow_unused: bool, materialize: bool
+    roots: list[Any],
+    inputs: Any,
+    weights: list[Any],
+    retain: bool,
+    create_graph: bool,
+    allow_unused: bool,
+    materialize: bool,
 ) -> Any:
     """One pass for each cotangent, the results stacked."""
     from clew.ops.join import stack
@@ -206,7 +220,7 @@ def _roots(roots: list[Any], weights: Sequence[Any], record: bool) -> list[tuple
         if edge is None:
             raise RuntimeError(NO_GRAPH.format(index=i))
         if g is not None:
-            start.append((edge, g if record else g._array))  # type: ignore[arg-type]
+            start.append((edge, g if record else g._array))
     return start
 
 
@@ -221,7 +235,9 @@ def _cotangent(root: Any, weight: Any, index: int) -> Any:
         if array.size != 1:
             raise RuntimeError("grad can be implicitly created only for scalar outputs")
         if array.dtype.kind == "c":
-            raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {root.dtype}")
+            raise RuntimeError(
+                f"grad can be implicitly created only for real scalar outputs but got {root.dtype}"
+            )
         return wrap(np.ones(array.shape, array.dtype))
     if not isinstance(weight, Variable):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(weight).__name__}")

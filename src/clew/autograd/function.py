@@ -36,26 +36,29 @@ LEAF_WRITTEN = "a leaf Variable that requires grad has been used in an in-place 
 class _Custom:
     """What the engine asks of a primitive, for nodes whose formula is the user's."""
 
-    joint = True  # never the plain way: `FunctionNode.pull` runs `backward`
-    single = True
-    frees = True
+    joint = True  # never the plain way: `BackwardCFunction.pull` runs `backward`
     formulas = ()
     saved_names = ()
     inputs = ()
+
+    def __init__(self, single: bool, frees: bool) -> None:
+        self.single = single
+        self.frees = frees
+
+    def saved_attributes(self) -> tuple[str, ...]:
+        return ()
+
+    def saved_attribute(self, node: Any, attribute: str) -> Any:
+        raise AttributeError(f"'{node.name()}' object has no attribute '{attribute}'")
 
     def saved_owner(self, node: Any, index: int) -> tuple[Any, Edge | None]:
         tensor = node.saved_tensor(index, checked=False)
         return tensor._array, tensor._edge
 
 
-class _CustomSeveral(_Custom):
-    """The same for several outputs."""
-
-    single = False
-
-
-CUSTOM: Any = _Custom()
-CUSTOM_SEVERAL: Any = _CustomSeveral()
+_CUSTOM: dict[tuple[bool, bool], Any] = {
+    (single, frees): _Custom(single, frees) for single in (True, False) for frees in (True, False)
+}
 
 
 class FunctionCtx(Node):
@@ -64,6 +67,13 @@ class FunctionCtx(Node):
     __slots__ = ("__dict__",)
 
     function: ClassVar[type[Function]]
+    tensor_inputs: tuple[bool, ...]  # which arguments of `apply` are tensors
+    needs_input_grad: tuple[bool, ...]  # which arguments want a gradient
+    differentiable: tuple[int, ...]  # which outputs have one
+    materialize_grads: bool
+    to_save: tuple[Any, ...]
+    dirty_tensors: tuple[Any, ...]
+    non_differentiable: tuple[Any, ...]
 
     def __repr__(self) -> str:
         return f"<torch.autograd.function.{self.name()} object at {id(self):#x}>"
@@ -158,10 +168,16 @@ class BackwardCFunction(FunctionCtx):
             if switches.saved_hooks:
                 pack, unpack = switches.saved_hooks[-1]
                 with no_grad():
-                    saved.append(("packed", (pack(tensor.detach() if number is not None else tensor), unpack), None))
+                    saved.append(
+                        ("packed", (pack(tensor.detach() if number is not None else tensor), unpack), None)
+                    )
                 continue
             versions.append(watched)
-            saved.append(("output", (tensor._array, number), watched) if number is not None else ("input", tensor, watched))
+            saved.append(
+                ("output", (tensor._array, number), watched)
+                if number is not None
+                else ("input", tensor, watched)
+            )
         self.saved = tuple(saved)
         self.versions = tuple(versions)
         del self.to_save
@@ -203,17 +219,19 @@ class BackwardCFunction(FunctionCtx):
                 f"function {name} returned an incorrect number of gradients (expected {count}, got {len(gradients)})"
             )
         found: list[Any] = []
-        for i, (gradient, edge, given) in enumerate(zip(gradients, self.edges, self.tensor_inputs, strict=True)):
+        for i, (gradient, edge, given) in enumerate(
+            zip(gradients, self.edges, self.tensor_inputs, strict=True)
+        ):
             if gradient is not None and not given:
                 raise RuntimeError(
-                    f"function {name} returned a gradient different from None at position {i + 1}, but the corresponding "
+                    f"function {name} returned a gradient different than None at position {i + 1}, but the corresponding "
                     "forward input was not a Variable"
                 )
             if gradient is None or edge is None:
                 found.append(None)
                 continue
             if not isinstance(gradient, Variable):
-                raise TypeError(f"expected Variable or None (got {type(gradient).__name__})")
+                raise RuntimeError(f"expected Variable or None (got {type(gradient).__name__})")
             self._check_shape(i, gradient)
             found.append(gradient if record else gradient._array)
         return found
@@ -238,7 +256,8 @@ class FunctionMeta(type):
 
     def __init__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> None:
         super().__init__(name, bases, namespace)
-        cls._backward_cls = type(name + "Backward", (BackwardCFunction,), {"__slots__": (), "function": cls, "__module__": cls.__module__})
+        members = {"__slots__": (), "function": cls, "several": {}, "__module__": cls.__module__}
+        cls._backward_cls = type(name + "Backward", (BackwardCFunction,), members)
 
 
 class Function(metaclass=FunctionMeta):
@@ -338,13 +357,15 @@ NestedIOFunction = Function
 
 
 def _new_node(cls: type[Function], args: tuple[Any, ...]) -> Any:
-    node = cls._backward_cls()
-    node.primitive = CUSTOM
+    node: Any = cls._backward_cls()
+    node.primitive = _CUSTOM[True, False]
     tensors = tuple(isinstance(a, Variable) for a in args)
     node.tensor_inputs = tensors
     node.edges = tuple(a.edge() if t else None for a, t in zip(args, tensors, strict=True))
     node.needs_input_grad = tuple(e is not None for e in node.edges)
-    node.metas = tuple((a._array.shape, a._array.dtype) if t else None for a, t in zip(args, tensors, strict=True))
+    node.metas = tuple(
+        (a._array.shape, a._array.dtype) if t else None for a, t in zip(args, tensors, strict=True)
+    )
     node.seq = next_seq()
     node.code, node.lasti = user_place(3)
     node.extras = None
@@ -363,6 +384,15 @@ def _hang(node: Any, args: tuple[Any, ...], outputs: list[Any], recorded: bool) 
     for tensor in node.dirty_tensors:
         if recorded and tensor._edge is not None and tensor._edge[0].__class__ is AccumulateGrad:
             raise RuntimeError(LEAF_WRITTEN)
+        tensor.written()
+    if dirty - {id(out) for out in outputs}:
+        raise RuntimeError(
+            "Some elements marked as dirty during the forward method were not returned as output. The inputs that are "
+            "modified inplace must all be outputs of the Function."
+        )
+    node.dirty_tensors = (
+        node.non_differentiable
+    ) = ()  # they will hang on the node: holding them would close a circle
     differentiable = []
     results = []
     for i, out in enumerate(outputs):
@@ -382,9 +412,9 @@ def _hang(node: Any, args: tuple[Any, ...], outputs: list[Any], recorded: bool) 
     many = len(outputs) > 1
     if many:
         node.__class__ = _with_outputs(type(node), len(outputs))
-        node.primitive = CUSTOM_SEVERAL
         node.more().shapes = tuple(
-            (o._array.shape, o._array.dtype) if isinstance(o, Variable) else ((), np.dtype(np.float32)) for o in outputs
+            (o._array.shape, o._array.dtype) if isinstance(o, Variable) else ((), np.dtype(np.float32))
+            for o in outputs
         )
     if recorded:
         for i, out in enumerate(results):
@@ -399,6 +429,7 @@ def _hang(node: Any, args: tuple[Any, ...], outputs: list[Any], recorded: bool) 
                 if out._view is not None:
                     out._view.created = "custom"
         node._keep(results)
+        node.primitive = _CUSTOM[not many, bool(node.saved)]
         if switches.anomaly:
             from clew.core.anomaly import forward_stack
 
@@ -413,10 +444,13 @@ def _custom_view(tensor: Any) -> View:
     return view
 
 
-@functools.cache
 def _with_outputs(cls: type, count: int) -> type:
-    """The same class of nodes with several outputs."""
-    return type(cls.__name__, (cls,), {"__slots__": (), "outputs": count, "__module__": cls.__module__})
+    """The same class of nodes with several outputs. Kept by the class, so that both can go together."""
+    known = cls.__dict__["several"]
+    if count not in known:
+        members = {"__slots__": (), "outputs": count, "__module__": cls.__module__}
+        known[count] = type(cls.__name__, (cls,), members)
+    return known[count]
 
 
 # ---- once_differentiable -----------------------------------------------------------------------------------------------
@@ -437,10 +471,7 @@ def once_differentiable(fn: Callable[..., Any]) -> Callable[..., Any]:
         if not is_grad_enabled() or not any(isinstance(a, Variable) and a.requires_grad for a in args):
             return result
         outputs = result if isinstance(result, tuple) else (result,)
-        marked = tuple(
-            _once(o.detach().requires_grad_()) if isinstance(o, Variable) else o
-            for o in outputs
-        )
+        marked = tuple(_once(o.detach().requires_grad_()) if isinstance(o, Variable) else o for o in outputs)
         return marked if isinstance(result, tuple) else marked[0]
 
     return wrapper

@@ -45,12 +45,13 @@ def _listed(value: Any, what: str, function: str) -> tuple[tuple[Any, ...], bool
 def _fresh(tensors: Sequence[Any], create_graph: bool) -> tuple[Any, ...]:
     """Copies to differentiate by, which hang on the originals only where the result is to be differentiated again."""
     return tuple(
-        t.view_as(t) if create_graph and t.requires_grad else t.detach().requires_grad_()  # type: ignore[attr-defined]
-        for t in tensors
+        t.view_as(t) if create_graph and t.requires_grad else t.detach().requires_grad_() for t in tensors
     )
 
 
-def _run(func: Callable[..., Any], inputs: tuple[Any, ...], function: str, strict: bool) -> tuple[tuple[Any, ...], bool]:
+def _run(
+    func: Callable[..., Any], inputs: tuple[Any, ...], function: str, strict: bool
+) -> tuple[tuple[Any, ...], bool]:
     """The function's outputs, and whether they are a tuple."""
     outputs, several = _listed(func(*inputs), _OUTPUTS, function)
     if strict:
@@ -85,12 +86,16 @@ def _vectors(v: Any, like: Sequence[Any], several: bool, function: str, none: st
     vectors, _ = _listed(v, "v", function)
     if len(vectors) != len(like):
         if several:
-            raise RuntimeError(f"v is a tuple of invalid length: should be {len(like)} but got {len(vectors)}.")
+            raise RuntimeError(
+                f"v is a tuple of invalid length: should be {len(like)} but got {len(vectors)}."
+            )
         raise RuntimeError("The given v should contain a single Tensor.")
     for i, (vector, tensor) in enumerate(zip(vectors, like, strict=True)):
         if vector.shape != tensor.shape:
             prefix = f"Entry {i} in " if several else ""
-            raise RuntimeError(f"{prefix}v has invalid size: should be {tensor.shape} but got {vector.shape}.")
+            raise RuntimeError(
+                f"{prefix}v has invalid size: should be {tensor.shape} but got {vector.shape}."
+            )
     return vectors
 
 
@@ -103,10 +108,14 @@ def _gradients(
     if not pairs:
         return [None] * len(inputs)
     roots, cotangents = zip(*pairs, strict=True)
-    return list(grad(roots, inputs, cotangents, create_graph=create_graph, retain_graph=True, allow_unused=True))
+    return list(
+        grad(roots, inputs, cotangents, create_graph=create_graph, retain_graph=True, allow_unused=True)
+    )
 
 
-def _filled(found: Sequence[Any], like: Sequence[Any], strict: bool, create_graph: bool, why: str, result: str) -> list[Any]:
+def _filled(
+    found: Sequence[Any], like: Sequence[Any], strict: bool, create_graph: bool, why: str, result: str
+) -> list[Any]:
     """Zeros for what is missing; in strict mode that is an error, as is a result without history where one is wanted."""
     filled = []
     for i, (value, tensor) in enumerate(zip(found, like, strict=True)):
@@ -147,8 +156,8 @@ def jacobian(
         )
     if strategy == "forward-mode" and create_graph:
         raise NotImplementedError(
-            "torch.autograd.functional.jacobian: `create_graph=True` and `strategy=\"forward-mode\"` are not supported "
-            "together (yet). Please either set `create_graph=False` or `strategy=\"reverse-mode\"`."
+            'torch.autograd.functional.jacobian: `create_graph=True` and `strategy="forward-mode"` are not supported '
+            'together (yet). Please either set `create_graph=False` or `strategy="reverse-mode"`.'
         )
     if strategy == "forward-mode" and not vectorize:
         raise NotImplementedError(
@@ -169,7 +178,9 @@ def jacobian(
     return made if many_outputs else made[0]
 
 
-def _jacobian_of(output: Any, number: int, inputs: Sequence[Any], create_graph: bool, strict: bool) -> list[Any]:
+def _jacobian_of(
+    output: Any, number: int, inputs: Sequence[Any], create_graph: bool, strict: bool
+) -> list[Any]:
     """The Jacobians of one output, by one backward pass for each of its elements."""
     from clew.ops.join import stack
 
@@ -186,7 +197,9 @@ def _jacobian_of(output: Any, number: int, inputs: Sequence[Any], create_graph: 
         for column, value in zip(columns, found, strict=True):
             column.append(value)
     return [
-        stack(column).reshape((*output.shape, *tensor.shape)) if column else output.new_zeros((*output.shape, *tensor.shape))
+        stack(column).reshape((*output.shape, *tensor.shape))
+        if column
+        else output.new_zeros((*output.shape, *tensor.shape))
         for column, tensor in zip(columns, inputs, strict=True)
     ]
 
@@ -216,23 +229,36 @@ def hessian(
 
     def gradient(*primals: Any) -> Any:
         found = _gradients([scalar(*primals)], primals)
-        found = _filled(found, primals, strict, True, _INDEPENDENT_INPUT.replace("The output", "Output 0"), _LINEAR)
+        found = _filled(
+            found, primals, strict, True, _INDEPENDENT_INPUT.replace("The output", "Output 0"), _LINEAR
+        )
         return tuple(found) if many else found[0]
 
     return jacobian(
-        gradient, inputs, create_graph=create_graph, strict=strict, vectorize=vectorize, strategy=outer_jacobian_strategy
+        gradient,
+        inputs,
+        create_graph=create_graph,
+        strict=strict,
+        vectorize=vectorize,
+        strategy=outer_jacobian_strategy,
     )
 
 
 # ---- products ---------------------------------------------------------------------------------------------------------------
-def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
+def vjp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> Any:
     """(func(inputs), vᵀ J): one backward pass. v has the shapes of the outputs; None for a single number."""
     with enable_grad():
         given, many_inputs = _listed(inputs, "inputs", "vjp")
         primals = _fresh(given, create_graph)
         outputs, many_outputs = _run(func, primals, "vjp", strict)
         vectors = _vectors(
-            v, outputs, many_outputs, "vjp", "the user-provided function returns a single Tensor with a single element"
+            v,
+            outputs,
+            many_outputs,
+            "vjp",
+            "the user-provided function returns a single Tensor with a single element",
         )
     with _mode(create_graph):
         found = _gradients(outputs, primals, vectors, create_graph)
@@ -250,7 +276,9 @@ def _mode(create_graph: bool) -> Any:
     return set_grad_enabled(create_graph or is_grad_enabled())
 
 
-def jvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
+def jvp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> Any:
     """(func(inputs), J v), by two backward passes. v has the shapes of the inputs; None for a single number."""
     with enable_grad():
         given, many_inputs = _listed(inputs, "inputs", "jvp")
@@ -278,12 +306,16 @@ def _along(
     return _filled(found, outputs, strict, create_graph, _INDEPENDENT_INPUT, _INDEPENDENT_JACOBIAN)
 
 
-def vhp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
+def vhp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> Any:
     """(func(inputs), vᵀ H) of a function with a single number as its result, by two backward passes."""
     return _hessian_product(func, inputs, v, create_graph, strict, "vhp")
 
 
-def hvp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> Any:
+def hvp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> Any:
     """(func(inputs), H v). H is symmetric: this is `vhp`, by the route that takes one more pass in PyTorch."""
     return _hessian_product(func, inputs, v, create_graph, strict, "hvp")
 
@@ -293,7 +325,11 @@ def _hessian_product(func: Any, inputs: Any, v: Any, create_graph: bool, strict:
         given, many = _listed(inputs, "inputs", function)
         primals = _fresh(given, create_graph)
         vectors = _vectors(
-            v, primals, many, function, "the input to the user-provided function is a single Tensor with a single element"
+            v,
+            primals,
+            many,
+            function,
+            "the input to the user-provided function is a single Tensor with a single element",
         )
         outputs, several = _run(func, primals, function, strict)
         _scalar(outputs, several, function)

@@ -163,7 +163,9 @@ class set_grad_enabled(_Mode):
 
     def __init__(self, mode: bool) -> None:
         if not isinstance(mode, bool):
-            raise TypeError(f"set_grad_enabled(): argument 'enabled' (position 1) must be bool, not {type(mode).__name__}")
+            raise TypeError(
+                f"set_grad_enabled(): argument 'enabled' (position 1) must be bool, not {type(mode).__name__}"
+            )
         self.before = switches.grad
         self.mode = mode
         switches.grad = mode and not switches.inference  # inference mode never records
@@ -190,6 +192,7 @@ class inference_mode(_Mode):
     """Like `no_grad`, and the tensors made inside can never take part in recording."""
 
     __slots__ = ("before", "mode")
+    mode: bool
 
     def __new__(cls, mode: Any = True) -> Any:
         made = object.__new__(cls)

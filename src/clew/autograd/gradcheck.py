@@ -49,7 +49,14 @@ def gradcheck(
 
 
 def _check(
-    func: Any, inputs: Any, eps: float, atol: float, rtol: float, nondet_tol: float, undefined: bool, dtypes: bool
+    func: Any,
+    inputs: Any,
+    eps: float,
+    atol: float,
+    rtol: float,
+    nondet_tol: float,
+    undefined: bool,
+    dtypes: bool,
 ) -> bool:
     args = (inputs,) if isinstance(inputs, Variable) else tuple(inputs)
     checked = _check_inputs(args)
@@ -107,7 +114,9 @@ def _values(func: Any, args: tuple[Any, ...], number: int) -> np.ndarray:
     return np.array(outputs[number]._array).reshape(-1)
 
 
-def _numerical(func: Any, args: tuple[Any, ...], tensor: Any, number: int, eps: float, complex_output: bool) -> np.ndarray:
+def _numerical(
+    func: Any, args: tuple[Any, ...], tensor: Any, number: int, eps: float, complex_output: bool
+) -> np.ndarray:
     """The Jacobian by central differences, inputs along rows. Of a complex input, ∂/∂re + i ∂/∂im, as PyTorch has it."""
     memory = tensor.memory()
     rows = []
@@ -149,7 +158,11 @@ def _analytical(output: Any, tensor: Any, dtypes: bool) -> np.ndarray:
                 raise GradcheckError("Backward call returned gradient with incorrect type")
             if g is not None and g._array.shape != tensor._array.shape:
                 raise GradcheckError("Analytical gradient has incorrect size")
-            columns.append(np.zeros(tensor._array.size, tensor._array.dtype) if g is None else np.array(g._array).reshape(-1))
+            columns.append(
+                np.zeros(tensor._array.size, tensor._array.dtype)
+                if g is None
+                else np.array(g._array).reshape(-1)
+            )
     return np.array(columns).reshape(len(columns), tensor._array.size).T
 
 
@@ -165,7 +178,9 @@ def _check_constant(func: Any, args: tuple[Any, ...], checked: Sequence[tuple[in
     outputs = [o for o in _tensors(func(*args)) if o._array.dtype.kind in "fc"]
     for number in range(len(outputs)):
         for _, tensor in checked:
-            if np.any(_numerical(func, args, tensor, number, eps, outputs[number]._array.dtype.kind == "c") != 0):
+            if np.any(
+                _numerical(func, args, tensor, number, eps, outputs[number]._array.dtype.kind == "c") != 0
+            ):
                 raise GradcheckError("Numerical gradient for function expected to be zero")
     return True
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import warnings
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -82,7 +80,9 @@ class _MultiHandle(RemovableHandle):
             handle.remove()
 
 
-def register_multi_grad_hook(tensors: Sequence[Any], fn: Callable[..., Any], *, mode: str = "all") -> RemovableHandle:
+def register_multi_grad_hook(
+    tensors: Sequence[Any], fn: Callable[..., Any], *, mode: str = "all"
+) -> RemovableHandle:
     """Call `fn` once in a backward pass: with mode "all" when every tensor that gets a gradient has it, with the list of
     gradients (None for the others); with "any" at the first one, with that gradient."""
     if mode not in ("all", "any"):
@@ -90,26 +90,24 @@ def register_multi_grad_hook(tensors: Sequence[Any], fn: Callable[..., Any], *, 
     edges = [t[:2] if isinstance(t, GradientEdge) else t.edge() for t in tensors]
     if any(e is None for e in edges):
         raise AssertionError("Expected gradient function to be set")
-    lock = threading.Lock()
-    state: dict[int, dict[str, Any]] = {}
+    places = [
+        (weakref.ref(node), number) for node, number in edges
+    ]  # a hook that held its node would close a circle
+    key = object()
 
     def arrived(index: int) -> Callable[[Any], None]:
         def hook(grad: Any) -> None:
             walk = switches.walk
-            with lock:
-                seen = state.setdefault(id(walk), {"grads": [None] * len(edges), "count": 0, "done": False})
-                if mode == "any":
-                    first, seen["done"] = not seen["done"], True
-                    call, argument = first, grad
-                else:
-                    expected = walk.expected(edges)
-                    seen["grads"][index] = grad
-                    seen["count"] += 1
-                    call, argument = seen["count"] == expected, seen["grads"]
-                if call and mode == "all":
-                    state.pop(id(walk), None)
-            if call:
-                fn(argument)
+            if walk.notes is None:
+                walk.notes = {}
+            seen = walk.notes.setdefault(key, [])
+            if not seen:
+                known = [(node, number) for ref, number in places if (node := ref()) is not None]
+                seen += [1 if mode == "any" else walk.expected(known), [None] * len(places)]
+            seen[0] -= 1
+            seen[1][index] = grad
+            if not seen[0]:
+                fn(grad if mode == "any" else seen[1])
 
         return hook
 

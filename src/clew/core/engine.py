@@ -61,6 +61,7 @@ class Walk:
         "gather",
         "leaves",
         "needed",
+        "notes",
         "place",
         "record",
         "retain",
@@ -79,6 +80,7 @@ class Walk:
         self.leaves: dict[AccumulateGrad, Any] = {}  # what has arrived at each leaf
         self.waiting: dict[AccumulateGrad, int] | None = None  # uses to come, where a leaf's hooks must know
         self.needed: set[Node] | None = None
+        self.notes: dict[Any, Any] | None = None  # of hooks over several tensors
 
     def run(self, roots: Sequence[tuple[Edge, Any]], place: Place) -> None:
         """Carry the gradients of `roots` back to the leaves. `place`: the user's line that asked for it."""
@@ -232,8 +234,7 @@ class Walk:
         if captures and any(wanted):
             self._take(node, g)
         if extras is not None and (extras.tensor_hooks or extras.retained):
-            switches.walk = self
-            g = run_tensor_hooks(node, g, self.record)
+            g = self._run_tensor_hooks(node, g)
         if captures and not any(wanted):
             self._take(node, g)
             return None, g
@@ -247,6 +248,14 @@ class Walk:
             gradients = run_post_hooks(node, gradients, g, record)
         return gradients, g
 
+    def _run_tensor_hooks(self, node: Node, g: Any) -> Any:
+        before = switches.walk
+        switches.walk = self
+        try:
+            return run_tensor_hooks(node, g, self.record)
+        finally:
+            switches.walk = before
+
     def _take(self, node: Node, g: Any) -> None:
         """Capture the gradients wanted of a node's outputs."""
         for edge in self.capture or ():
@@ -259,8 +268,7 @@ class Walk:
         if g is None:
             return
         if extras is not None and (extras.tensor_hooks or extras.retained):
-            switches.walk = self
-            g = run_tensor_hooks(sink, g, self.record)
+            g = self._run_tensor_hooks(sink, g)
         if self.capture is not None and not self.gather:
             if (sink, 0) in self.capture:
                 self.captured[sink, 0] = g

@@ -57,8 +57,15 @@ def raise_modified(node: Node) -> NoReturn:
     array, maker, version, tick = _modified(node)
     made_by = f", which is output {maker[1]} of {_short(maker[0])}," if maker is not None else ""
     shape = list(array.shape)
-    if maker is None and node.primitive.inputs == ("self", "mat1", "weight") and _is_leaf(node.edges[2], array):
-        made_by, shape = ", which is output 0 of AsStrided,", shape[::-1]  # PyTorch's linear saves a view of the weight
+    if (
+        maker is None
+        and node.primitive.inputs == ("self", "mat1", "weight")
+        and _is_leaf(node.edges[2], array)
+    ):
+        made_by, shape = (
+            ", which is output 0 of AsStrided,",
+            shape[::-1],
+        )  # PyTorch's linear saves a view of the weight
     sentence = (
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
         f"[{tensor_type_name(array.dtype)} {shape}]{made_by} is at version {version.n}; expected version "

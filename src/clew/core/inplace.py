@@ -42,6 +42,9 @@ REFUSALS = {
     "no_grad": "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving "
     "both the view and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or "
     "both outside (if you want the inplace to be tracked).",
+    "inference": "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving "
+    "both the view and the inplace either both inside the inference_mode block (if you don't want the inplace to be tracked) "
+    "or both outside (if you want the inplace to be tracked).",
     "multiple": "This view is the output of a function that returns multiple views. Such functions do not allow the output "
     "views to be modified inplace. You should replace the inplace operation by an out-of-place one.",
     "custom": "This view was created inside a custom Function (or because an input was returned as-is) and the autograd "
@@ -50,15 +53,23 @@ REFUSALS = {
 }
 
 
+MADE_IN = {
+    "no_grad": ("no_grad", "with grad mode enabled"),
+    "inference": ("inference", "in normal mode"),
+}
+
+
 def refusal(tensor: Variable, created: str, what: str) -> RuntimeError:
     """Why a view made in a certain way may not be written (or used, after a write to what it looks at)."""
     edge = tensor._edge
     if edge is None or edge[0].__class__ is AccumulateGrad:
-        head = f"A view was created in no_grad mode and {what} modified inplace with grad mode enabled."
+        made = MADE_IN.get(created, MADE_IN["no_grad"])
+        head = f"A view was created in {made[0]} mode and {what} modified inplace {made[1]}."
     else:
         head = f"Output {edge[1]} of {edge[0].name().rstrip('0').removesuffix('Backward')} is a view"
-        if created == "no_grad":
-            head += f" of a view which was created in no_grad mode and {what} modified inplace with grad mode enabled."
+        if created in MADE_IN:
+            mode, now = MADE_IN[created]
+            head += f" of a view which was created in {mode} mode and {what} modified inplace {now}."
         else:
             head += f" and {what} modified inplace."
     return RuntimeError(f"{head} {REFUSALS[created]}")
@@ -147,7 +158,7 @@ def make_view(
     if altered:
         if not switches.grad:
             edge = None
-            created = "no_grad"
+            created = "inference" if switches.inference else "no_grad"
         if version.inference:
             result._view = None
             return result
@@ -189,7 +200,7 @@ def mark_view(result: Any, tensor: Variable, step: Step, created: str = "") -> A
         return result
     parent = tensor._view
     if altered and not switches.grad:
-        created = "no_grad"
+        created = "inference" if switches.inference else "no_grad"
     if parent is None:
         result._view = View(tensor, (step,), created)
     else:

@@ -173,7 +173,9 @@ class Node:
         if self.name() in WITH_NUMBER:
             shown = [edge for edge in shown if edge is not None]
         elif len(primitive.formulas) == len(shown):
-            shown = [e for e, f in zip(shown, primitive.formulas, strict=True) if f is not None or e is not None]
+            shown = [
+                e for e, f in zip(shown, primitive.formulas, strict=True) if f is not None or e is not None
+            ]
         return tuple((None, 0) if edge is None else edge for edge in shown)
 
     def _sequence_nr(self) -> int:

@@ -21,13 +21,13 @@ class Parameter(Tensor):
         if not isinstance(data, Tensor):
             raise TypeError(f"Parameter data must be a Tensor, not {type(data).__name__}")
         if type(data) not in (Tensor, Parameter) and type(data) is not cls and hasattr(data, "_is_param"):
-            data._is_param = True
+            setattr(data, "_is_param", True)  # noqa: B010 - an attribute of the subclass
             return data
         data.memory()
         self = data.detach()
         self.__class__ = cls
         if requires_grad:
-            self.requires_grad = True
+            self._become_leaf()
         return self
 
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:

@@ -6,13 +6,26 @@ from typing import Any
 
 import numpy as np
 
-
 from clew.core.variable import Variable, wrap
 from clew.device import check as check_device
 from clew.device import device
 from clew.dtypes import (
-    all_dtypes, bfloat16, bool_, complex64, complex128, dtype, float16, float32, float64, from_numpy, int8, int16, int32,
-    int64, tensor_type_name, uint8,
+    all_dtypes,
+    bfloat16,
+    bool_,
+    complex64,
+    complex128,
+    dtype,
+    float16,
+    float32,
+    float64,
+    from_numpy,
+    int8,
+    int16,
+    int32,
+    int64,
+    tensor_type_name,
+    uint8,
 )  # fmt: skip
 from clew.ops._builders import convert
 from clew.ops.create import as_dtype, finish, full, shape_of, to_array
@@ -82,7 +95,11 @@ def type_(self: Any, dtype: Any = None, non_blocking: bool = False, **kwargs: An
         if dtype not in _BY_TYPE_NAME:
             raise ValueError(f"invalid type: '{dtype}'")
         dtype = _BY_TYPE_NAME[dtype]
-    if isinstance(dtype, type) and hasattr(dtype, "dtype") and not isinstance(getattr(dtype, "dtype", None), property):
+    if (
+        isinstance(dtype, type)
+        and hasattr(dtype, "dtype")
+        and not isinstance(getattr(dtype, "dtype", None), property)
+    ):
         dtype = dtype.dtype
     return to(self, as_dtype(dtype))
 
@@ -208,7 +225,9 @@ def array_wrap(self: Any, array: Any, context: Any = None, return_scalar: bool =
     return wrap(array)
 
 
-def dlpack(self: Any, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None) -> Any:
+def dlpack(
+    self: Any, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: bool | None = None
+) -> Any:
     """The DLPack capsule; RuntimeError where the tensor requires grad."""
     if self.requires_grad:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
@@ -268,12 +287,15 @@ def _copied_memory(array: np.ndarray, memo: dict[int, Any]) -> np.ndarray:
 def reduce_ex(self: Any, protocol: Any) -> Any:
     """How a tensor is pickled: its values, whether it requires grad, and the user's attributes."""
     if not self.is_leaf:
-        raise RuntimeError(
-            "Cannot pickle a tensor that is not a graph leaf; pickle tensor.detach() instead"
-        )
+        raise RuntimeError("Cannot pickle a tensor that is not a graph leaf; pickle tensor.detach() instead")
     values = self.memory()
     state = dict(self.__dict__)
-    return rebuild, (type(self), np.ascontiguousarray(values) if values.ndim else values, self.requires_grad, state)
+    return rebuild, (
+        type(self),
+        np.ascontiguousarray(values) if values.ndim else values,
+        self.requires_grad,
+        state,
+    )
 
 
 def rebuild(cls: type, values: np.ndarray, requires_grad: bool, state: dict[str, Any]) -> Any:
@@ -287,7 +309,9 @@ def rebuild(cls: type, values: np.ndarray, requires_grad: bool, state: dict[str,
 
 
 # ---- new tensors of the same type -------------------------------------------------------------------------------------------------
-def new_tensor(self: Any, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any) -> Any:
+def new_tensor(
+    self: Any, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any
+) -> Any:
     """A tensor with a copy of `data` in this tensor's type."""
     check_device(device)
     return finish(to_array(data, as_dtype(dtype) or from_numpy(self._array.dtype), copy=True), requires_grad)
@@ -309,12 +333,13 @@ def _new_filled(name: str, make: Any) -> Any:
     return new
 
 
-new_zeros, new_ones, new_empty = _new_filled("zeros", np.zeros), _new_filled("ones", np.ones), _new_filled("empty", np.zeros)
+new_zeros, new_ones, new_empty = (
+    _new_filled("zeros", np.zeros),
+    _new_filled("ones", np.ones),
+    _new_filled("empty", np.zeros),
+)
 
 
 def new_full(self: Any, size: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Any:
     """`full(size, fill_value)` in this tensor's type."""
     return full(size, fill_value, dtype=as_dtype(dtype) or from_numpy(self._array.dtype), **options)
-
-
-

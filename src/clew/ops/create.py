@@ -13,10 +13,22 @@ import numpy as np
 from clew.core.variable import Variable, wrap
 from clew.device import check as check_device
 from clew.dtypes import (
-    bool_, c_name, complex128, contiguous_format, defaults, dtype, float64, from_numpy, int64, legacy_name, promote_types,
+    bool_,
+    c_name,
+    complex128,
+    contiguous_format,
+    defaults,
+    dtype,
+    float64,
+    int64,
+    legacy_name,
+    promote_types,
     scalar_dtype,
     tensor_type_name,
 )  # fmt: skip
+from clew.dtypes import (
+    from_numpy as from_numpy_dtype,
+)
 from clew.ops._arguments import check_tensor, sizes, tensor_dtype
 from clew.ops._builders import cast_array
 
@@ -25,8 +37,6 @@ __all__ = [
     "frombuffer", "full", "full_like", "ones", "ones_like", "scalar_tensor", "tensor",
     "zeros", "zeros_like",
 ]  # fmt: skip
-
-from_numpy_dtype = from_numpy
 
 
 def finish(array: np.ndarray, requires_grad: bool = False, out: Any = None) -> Any:
@@ -56,7 +66,12 @@ MISSING: Any = object()
 
 # ---- from data ------------------------------------------------------------------------------------------------------
 def tensor(
-    data: Any = MISSING, *, dtype: dtype | None = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+    data: Any = MISSING,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    pin_memory: bool = False,
 ) -> Any:
     """A new tensor with a copy of `data`: a number, nested sequences, an array or a tensor.
 
@@ -123,7 +138,11 @@ _MAX_DIMS = 128
 def _is_sequence(value: Any) -> bool:
     """Whether C's PySequence_Check would say so: indexable, but no dict."""
     kind = value.__class__
-    return kind is list or kind is tuple or (hasattr(value, "__getitem__") and not isinstance(value, (dict, Variable, np.generic)))
+    return (
+        kind is list
+        or kind is tuple
+        or (hasattr(value, "__getitem__") and not isinstance(value, (dict, Variable, np.generic)))
+    )
 
 
 def _from_sequence(data: Any, want: dtype | None) -> np.ndarray:
@@ -260,7 +279,12 @@ def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Any:
 
 
 def asarray(
-    obj: Any, *, dtype: dtype | None = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+    obj: Any,
+    *,
+    dtype: dtype | None = None,
+    device: Any = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
 ) -> Any:
     """`obj` as a tensor, sharing memory unless `copy` is true."""
     check_device(device)
@@ -309,7 +333,9 @@ def from_numpy(ndarray: Any) -> Any:
     return wrap(ndarray.view(np.ndarray))
 
 
-def frombuffer(buffer: Any, *, dtype: dtype | None = None, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Any:
+def frombuffer(
+    buffer: Any, *, dtype: dtype | None = None, count: int = -1, offset: int = 0, requires_grad: bool = False
+) -> Any:
     """A one-dimensional tensor that shares the memory of a Python buffer."""
     if dtype is None:
         raise TypeError('frombuffer() missing 1 required positional arguments: "dtype"')
@@ -320,7 +346,9 @@ def frombuffer(buffer: Any, *, dtype: dtype | None = None, count: int = -1, offs
     if size == 0 or count == 0:
         raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
     if not 0 <= offset < size:
-        raise ValueError(f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) minus 1")
+        raise ValueError(
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) minus 1"
+        )
     if count < 0 and (size - offset) % dtype.itemsize:
         raise ValueError(
             f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size "
@@ -356,7 +384,9 @@ def from_constructor(args: tuple[Any, ...], device: Any = None) -> Any:
     check_device(device)
     if len(args) == 1 and isinstance(args[0], Variable):
         if args[0]._array.dtype != defaults.dtype.np:
-            raise TypeError(f"expected {tensor_type_name(defaults.dtype)} (got {tensor_type_name(args[0]._array.dtype)})")
+            raise TypeError(
+                f"expected {tensor_type_name(defaults.dtype)} (got {tensor_type_name(args[0]._array.dtype)})"
+            )
         return wrap(args[0].memory())
     if len(args) == 1 and not isinstance(args[0], (int, np.integer)):
         if isinstance(args[0], tuple) and hasattr(args[0], "numel"):  # a Size
@@ -400,7 +430,9 @@ def _bad_size(size: Sequence[Any], function: str) -> TypeError:
             f"{function}(): argument 'size' failed to unpack the object at pos {at + 1} with error \"type must be tuple of "
             f'ints,but got {type(bad).__name__}"'
         )
-    return TypeError(f"{function}(): argument 'size' (position 1) must be tuple of ints, not {type(size[0]).__name__}")
+    return TypeError(
+        f"{function}(): argument 'size' (position 1) must be tuple of ints, not {type(size[0]).__name__}"
+    )
 
 
 def _filled(name: str, make: Any, doc: str) -> tuple[Any, Any]:
@@ -426,7 +458,12 @@ def _filled(name: str, make: Any, doc: str) -> tuple[Any, Any]:
         check_device(device)
         want = (as_dtype(dtype, name + "_like") or from_numpy_dtype(array.dtype)).np
         made = make(array.shape, want)
-        if array.ndim > 1 and not array.flags.c_contiguous and 0 not in array.strides and memory_format is not contiguous_format:
+        if (
+            array.ndim > 1
+            and not array.flags.c_contiguous
+            and 0 not in array.strides
+            and memory_format is not contiguous_format
+        ):
             kept = np.empty_like(array, dtype=want)
             kept[...] = made
             made = kept
@@ -465,13 +502,19 @@ def full(
     if isinstance(fill_value, Variable):
         fill_value = fill_value._array.item()
     elif not isinstance(fill_value, (int, float, complex, np.generic)):
-        raise TypeError(f"full(): argument 'fill_value' (position 2) must be Number, not {type(fill_value).__name__}")
+        raise TypeError(
+            f"full(): argument 'fill_value' (position 2) must be Number, not {type(fill_value).__name__}"
+        )
     if isinstance(size, (int, float, str)) or size is None:
-        raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
+        raise TypeError(
+            f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}"
+        )
     if out is not None:
         dtype = _out_dtype(dtype, out)
     want = as_dtype(dtype, "full") or scalar_dtype(fill_value)
-    return finish(np.full(shape_of((size,), "full"), number_in(fill_value, want), dtype=want.np), requires_grad, out)
+    return finish(
+        np.full(shape_of((size,), "full"), number_in(fill_value, want), dtype=want.np), requires_grad, out
+    )
 
 
 def number_in(value: Any, want: dtype) -> Any:
@@ -485,12 +528,16 @@ def number_in(value: Any, want: dtype) -> Any:
         info = np.iinfo(want.np)
         fits = (info.min or -int(info.max)) <= value <= info.max
     elif fits and want.category == 2 and want.itemsize < 8 and math.isfinite(value):
-        largest = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38}.get(want.name, 3.4028234663852886e38)
+        largest = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38}.get(
+            want.name, 3.4028234663852886e38
+        )
         fits = abs(value) <= largest
     if not fits:
         raise RuntimeError(f"value cannot be converted to type {c_name(want)} without overflow")
     if want.category == 1:
-        return np.asarray(int(value) & (2 ** (8 * want.itemsize) - 1), dtype=f"u{want.itemsize}").astype(want.np)
+        return np.asarray(int(value) & (2 ** (8 * want.itemsize) - 1), dtype=f"u{want.itemsize}").astype(
+            want.np
+        )
     return bool(value) if want.category == 0 else value
 
 
@@ -504,7 +551,9 @@ def full_like(
     return full(input._array.shape, fill_value, dtype=want, device=device, requires_grad=requires_grad)
 
 
-def scalar_tensor(s: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def scalar_tensor(
+    s: Any, *, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """A 0-d tensor of the default type."""
     return tensor(s, dtype=as_dtype(dtype) or defaults.dtype, device=device, requires_grad=requires_grad)
 
@@ -534,7 +583,9 @@ def eye(
     m = n if m is None else m
     for value, name, position in ((n, "n", 1), (m, "m", 2)):
         if not hasattr(value, "__index__"):
-            raise TypeError(f"eye(): argument '{name}' (position {position}) must be int, not {type(value).__name__}")
+            raise TypeError(
+                f"eye(): argument '{name}' (position {position}) must be int, not {type(value).__name__}"
+            )
     n, m = operator.index(n), operator.index(m)
     if n < 0:
         raise RuntimeError(f"n must be greater or equal to 0, got {n}")

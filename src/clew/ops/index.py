@@ -492,7 +492,7 @@ _index_copy = Primitive(
 
 
 def _index_fill_array(self: ndarray, index: ndarray, value: Any = None, *, dim: int) -> ndarray:
-    made = self.copy("C")
+    made = np.array(self, order="C")
     made[_along(dim, index.reshape(-1)) if made.ndim else ...] = value
     return made
 

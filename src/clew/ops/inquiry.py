@@ -75,7 +75,9 @@ class finfo:
 
         kind = type or defaults.dtype
         if kind.category < 2:
-            raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{kind}'")
+            raise TypeError(
+                f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle '{kind}'"
+            )
         if kind.name == "bfloat16":
             import ml_dtypes
 
@@ -102,7 +104,9 @@ class iinfo:
 
     def __init__(self, type: dtype) -> None:
         if type.category != 1:
-            raise TypeError(f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'")
+            raise TypeError(
+                f"torch.iinfo() requires an integer input type. Use torch.finfo to handle '{type}'"
+            )
         info = np.iinfo(type.np)
         self.bits, self.max, self.min, self.dtype = info.bits, int(info.max), int(info.min), type.name
 
@@ -118,7 +122,11 @@ def get_num_threads() -> int:
     """How many threads operations may use."""
     import os
 
-    return _Threads.count or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return (
+        _Threads.count or len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
 
 
 def set_num_threads(int: int) -> None:

@@ -66,7 +66,9 @@ def _source(generator: Any) -> Any:
 
 
 # ---- new tensors ----------------------------------------------------------------------------------------------------
-def _draw_normal(source: Any, shape: tuple[int, ...], kind: dtype, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
+def _draw_normal(
+    source: Any, shape: tuple[int, ...], kind: dtype, mean: float = 0.0, std: float = 1.0
+) -> np.ndarray:
     if kind.is_complex:
         parts = streams.normal(source, (math.prod(shape) * 2,), kind.to_real().np, mean, std / math.sqrt(2.0))
         return parts.view(kind.np).reshape(shape)
@@ -75,7 +77,9 @@ def _draw_normal(source: Any, shape: tuple[int, ...], kind: dtype, mean: float =
 
 def _draw_uniform(source: Any, shape: tuple[int, ...], kind: dtype) -> np.ndarray:
     if kind.is_complex:
-        return streams.uniform(source, (math.prod(shape) * 2,), kind.to_real().np).view(kind.np).reshape(shape)
+        return (
+            streams.uniform(source, (math.prod(shape) * 2,), kind.to_real().np).view(kind.np).reshape(shape)
+        )
     return streams.uniform(source, shape, kind.np)
 
 
@@ -141,7 +145,9 @@ def randint_like(
     """Integers drawn uniformly from [low, high), in `input`'s shape and type."""
     low, high = (0, low) if high is None else (low, high)
     kind = as_dtype(dtype) or from_numpy(input._array.dtype)
-    return randint(low, high, input._array.shape, generator=generator, dtype=kind, requires_grad=requires_grad)
+    return randint(
+        low, high, input._array.shape, generator=generator, dtype=kind, requires_grad=requires_grad
+    )
 
 
 def randperm(
@@ -157,7 +163,15 @@ def randperm(
     return finish(order.astype((as_dtype(dtype) or int64).np), requires_grad, out)
 
 
-def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Any = None, out: Any = None, **options: Any) -> Any:
+def normal(
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Any = None,
+    out: Any = None,
+    **options: Any,
+) -> Any:
     """N(mean, std²): both numbers with a `size`, or either a tensor."""
     tensors = [v for v in (mean, std) if isinstance(v, Variable)]
     if isinstance(std, Variable) and (std._array < 0).any():
@@ -194,12 +208,16 @@ def bernoulli_mask(shape: tuple[int, ...], p: float, array_dtype: Any, scaled: b
     return wrap(kept if kept.ndim else kept[()])
 
 
-def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Any = None, out: Any = None) -> Any:
+def multinomial(
+    input: Any, num_samples: int, replacement: bool = False, *, generator: Any = None, out: Any = None
+) -> Any:
     """Indices of `num_samples` draws from each row's probabilities (of any scale)."""
     check_tensor(input, "multinomial")
     p = input._array
     if p.dtype.kind not in "fV":
-        raise RuntimeError("Expected object of scalar type float or double but got scalar type " + legacy_name(p.dtype))
+        raise RuntimeError(
+            "Expected object of scalar type float or double but got scalar type " + legacy_name(p.dtype)
+        )
     if p.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     if num_samples <= 0:
@@ -242,7 +260,9 @@ def uniform_(self: Any, from_: float = 0.0, to: float = 1.0, *, generator: Any =
     low = kwargs.pop("from", from_)
     kind = _floating(self, "check_uniform_bounds")
     if low > to:
-        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={to:g}")
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={to:g}"
+        )
     check_write(self)
     return _fill(self, streams.uniform(_source(generator), self._array.shape, kind.np, low, to))
 
@@ -256,7 +276,9 @@ def normal_(self: Any, mean: float = 0.0, std: float = 1.0, *, generator: Any = 
     return _fill(self, _draw_normal(_source(generator), self._array.shape, kind, mean, std))
 
 
-def random_(self: Any, from_: int | None = None, to: int | None = None, *, generator: Any = None, **kwargs: Any) -> Any:
+def random_(
+    self: Any, from_: int | None = None, to: int | None = None, *, generator: Any = None, **kwargs: Any
+) -> Any:
     """Fill with integers from [from, to), from [0, to), or from all the type can hold."""
     low = kwargs.pop("from", from_)
     check_write(self)
@@ -273,7 +295,9 @@ def bernoulli_(self: Any, p: Any = 0.5, *, generator: Any = None) -> Any:
     """Fill with 1 with probability p, else 0."""
     check_write(self)
     if isinstance(p, Variable):
-        return _fill(self, streams.bernoulli_each(_source(generator), np.broadcast_to(p._array, self._array.shape)))
+        return _fill(
+            self, streams.bernoulli_each(_source(generator), np.broadcast_to(p._array, self._array.shape))
+        )
     if not 0 <= p <= 1:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
     return _fill(self, streams.bernoulli(_source(generator), self._array.shape, p))
@@ -302,7 +326,9 @@ def cauchy_(self: Any, median: float = 0.0, sigma: float = 1.0, *, generator: An
     if sigma <= 0.0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
     check_write(self)
-    return _fill(self, streams.cauchy(_source(generator), self._array.shape, median, sigma, self._array.dtype))
+    return _fill(
+        self, streams.cauchy(_source(generator), self._array.shape, median, sigma, self._array.dtype)
+    )
 
 
 def log_normal_(self: Any, mean: float = 1.0, std: float = 2.0, *, generator: Any = None) -> Any:
@@ -311,4 +337,6 @@ def log_normal_(self: Any, mean: float = 1.0, std: float = 2.0, *, generator: An
     if std <= 0.0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
     check_write(self)
-    return _fill(self, streams.log_normal(_source(generator), self._array.shape, mean, std, self._array.dtype))
+    return _fill(
+        self, streams.log_normal(_source(generator), self._array.shape, mean, std, self._array.dtype)
+    )

@@ -6,7 +6,9 @@ storage_offset + ∑ iₖ·stride[k]. PyTorch counts in elements, NumPy in bytes
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -40,7 +42,11 @@ def wrap_dim_of(dim: int, ndim: int) -> int:
 def stride(self: Any, dim: int | None = None) -> Any:
     """How many elements apart neighbours along each dimension (or one of them) lie in memory."""
     array = self._array
-    found = tuple([s // array.itemsize for s in array.strides])
+    if array.size or any(array.strides):
+        found = tuple([s // array.itemsize for s in array.strides])
+    else:  # NumPy's strides of nothing are all 0
+        steps = accumulate([1, *[max(n, 1) for n in reversed(array.shape[1:])]], operator.mul)
+        found = tuple(reversed([step for step, _ in zip(steps, array.shape, strict=False)]))
     return found if dim is None else found[wrap_dim_of(dim, len(found))]
 
 

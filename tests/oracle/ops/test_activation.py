@@ -7,9 +7,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import clew  # noqa: E402
-from clew.ops import activation  # noqa: E402
-from compare import check, check_error  # noqa: E402
+from compare import check, check_error
+
+import clew
+from clew.ops import activation
 
 X = np.array([[-7.0, -2.5, -0.7, -0.3], [0.2, 0.9, 2.4, 6.5]])
 EDGES = np.array([-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 6.0])

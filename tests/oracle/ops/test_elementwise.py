@@ -5,7 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from compare import check, check_error  # noqa: E402
+from compare import check, check_error
 
 X = np.array([[0.3, 0.6, 0.9], [0.2, 0.45, 0.75]])
 Y = np.array([[0.5, 0.2, 0.35], [0.8, 0.15, 0.6]])
@@ -258,7 +258,7 @@ def test_logic(name):
 LIMITS = [(0, 1), (-0.5, 1.3), (None, 0.4), (0.4, None), (1.0, 0.0)]
 
 
-@pytest.mark.parametrize("low, high", LIMITS)
+@pytest.mark.parametrize(("low", "high"), LIMITS)
 def test_clamp(low, high):
     check(lambda t, x: t.clamp(x, low, high), SIGNED)
     check(lambda t, x: x.clip(min=low, max=high), WHOLE)

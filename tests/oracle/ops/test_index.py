@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from compare import check, check_error  # noqa: E402
+from compare import check, check_error
 
-import clew  # noqa: E402
+import clew
 
 rng = np.random.default_rng(1)
 X = rng.normal(size=(3, 4, 2))
@@ -24,7 +24,10 @@ POSITIVE = np.abs(Y) + 0.5
 
 def lines(text: str) -> list[Any]:
     """One program for each line: an expression in `t` (the module), `x` and `y`."""
-    return [pytest.param(eval(f"lambda t, x, y: {line.strip()}"), id=line.strip()) for line in text.strip().splitlines()]  # noqa: S307
+    return [
+        pytest.param(eval(f"lambda t, x, y: {line.strip()}"), id=line.strip())
+        for line in text.strip().splitlines()
+    ]
 
 
 READS = lines(
@@ -265,7 +268,9 @@ def test_errors(program: Callable[..., Any]) -> None:
     check_error(program, X, Y)
 
 
-@pytest.mark.parametrize("line", ["x[5] = 1.0", "x[[0, 7]] = 1.0", "x.index_add_(0, t.tensor([0, 7]), x[:2])", "x[0] = t.ones(7)"])
+@pytest.mark.parametrize(
+    "line", ["x[5] = 1.0", "x[[0, 7]] = 1.0", "x.index_add_(0, t.tensor([0, 7]), x[:2])", "x[0] = t.ones(7)"]
+)
 def test_a_refused_write_changes_nothing(line: str) -> None:
     x = clew.tensor(X.tolist())
     before = x._array.copy()
@@ -290,7 +295,9 @@ def as_key(t: Any, parts: list[Any]) -> tuple[Any, ...]:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(part, min_size=1, max_size=4).filter(lambda parts: parts.count(...) < 2))  # of two `...` PyTorch reads stray memory
+@given(
+    st.lists(part, min_size=1, max_size=4).filter(lambda parts: parts.count(...) < 2)
+)  # of two `...` PyTorch reads stray memory
 def test_any_key_reads_and_writes_alike(parts: list[Any]) -> None:
     def read(t: Any, x: Any) -> Any:
         return x[as_key(t, parts)]
@@ -321,7 +328,9 @@ def test_positions() -> None:
 def test_one_hot() -> None:
     for classes in (-1, 5):
         want = torch.nn.functional.one_hot(torch.tensor([[0, 2], [1, 0]]), classes)
-        np.testing.assert_array_equal(clew.ops.embedding.one_hot(clew.tensor([[0, 2], [1, 0]]), classes)._array, want.numpy())
+        np.testing.assert_array_equal(
+            clew.ops.embedding.one_hot(clew.tensor([[0, 2], [1, 0]]), classes)._array, want.numpy()
+        )
 
 
 def test_long_look_ups() -> None:

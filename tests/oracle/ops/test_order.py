@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from compare import check, check_error  # noqa: E402
+from compare import check, check_error
 
 rng = np.random.default_rng(1)
 M = rng.normal(size=(3, 5))

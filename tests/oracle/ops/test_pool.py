@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from compare import check, check_error
 
-from clew.ops import pad as borders
 from clew.ops import fold as folds
+from clew.ops import pad as borders
 from clew.ops import pool as pools
 from clew.ops import resize
 

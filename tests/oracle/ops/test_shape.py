@@ -10,9 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from compare import check, check_error, tensors  # noqa: E402
+from compare import check, check_error, tensors
 
-import clew  # noqa: E402
+import clew
 
 X = np.random.default_rng(0).normal(size=(2, 3, 4))
 M = X[0]
@@ -23,7 +23,7 @@ C = (X + 1j * X[::-1]).astype(np.complex128)
 def unary(names: str) -> list[Any]:
     """One program for each line: an expression in `t` (the module) and `x`."""
     lines = [line.strip() for line in names.strip().splitlines()]
-    return [pytest.param(eval(f"lambda t, x: {line}"), id=line) for line in lines]  # noqa: S307
+    return [pytest.param(eval(f"lambda t, x: {line}"), id=line) for line in lines]
 
 
 VIEWS = unary(
@@ -195,7 +195,10 @@ COPIES = unary(
     x[0].diagonal_scatter(x[0, 0, :3] * 2)
     """
 )
-REFUSED_COMPLEX = ("select_scatter", "slice_scatter")  # PyTorch does not differentiate these for complex numbers
+REFUSED_COMPLEX = (
+    "select_scatter",
+    "slice_scatter",
+)  # PyTorch does not differentiate these for complex numbers
 
 
 @pytest.mark.parametrize("program", VIEWS + COPIES)
@@ -235,7 +238,7 @@ def layout(result: Any) -> Any:
 def test_views_lie_in_memory_as_in_pytorch(program: Callable[..., Any]) -> None:
     (want,), (have,) = tensors(torch, (X,), False), tensors(clew, (X,), False)
     assert layout(program(clew, have)) == layout(program(torch, want))
-    one = lambda result: result[0] if isinstance(result, (tuple, list)) else result  # noqa: E731
+    one = lambda result: result[0] if isinstance(result, (tuple, list)) else result
     assert one(program(clew, have))._is_view() == one(program(torch, want))._is_view()
 
 
@@ -374,7 +377,10 @@ def test_bytes_as_another_type() -> None:
     check_error(lambda t, x: x.transpose(1, 2).view(t.float64), X.astype("float32"))
 
 
-@pytest.mark.parametrize("name", ["transpose_(0, 1)", "unsqueeze_(0)", "squeeze_(0)", "swapaxes_(0, 1)", "as_strided_((2, 2), (2, 1))"])
+@pytest.mark.parametrize(
+    "name",
+    ["transpose_(0, 1)", "unsqueeze_(0)", "squeeze_(0)", "swapaxes_(0, 1)", "as_strided_((2, 2), (2, 1))"],
+)
 def test_restructured_in_place(name: str) -> None:
-    check(eval(f"lambda t, x: (x[:1] * 2).{name} * 3"), X)  # noqa: S307
-    check_error(eval(f"lambda t, x: x.requires_grad_().{name}"), X)  # noqa: S307
+    check(eval(f"lambda t, x: (x[:1] * 2).{name} * 3"), X)
+    check_error(eval(f"lambda t, x: x.requires_grad_().{name}"), X)
