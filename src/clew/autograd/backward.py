@@ -55,11 +55,15 @@ def tensor_backward(
     """
     if gradient is None and not create_graph and inputs is None:
         edge = self._edge if self._view is None else self.edge()
-        array = self._array
-        if edge is not None and array.size == 1 and array.dtype is FLOAT32:
-            root = ONE if array.__class__ is np.float32 else np.ones(array.shape, np.float32)
-            Walk(bool(retain_graph), False).run(((edge, root),), user_place(2))
-            return
+        if edge is not None:
+            array = self._array
+            if array.__class__ is np.float32:
+                Walk(bool(retain_graph), False).run(((edge, ONE),), user_place(2))
+                return
+            if array.size == 1 and array.dtype is FLOAT32:
+                root = np.ones(array.shape, np.float32)
+                Walk(bool(retain_graph), False).run(((edge, root),), user_place(2))
+                return
     backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
 

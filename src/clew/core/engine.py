@@ -178,20 +178,18 @@ class Walk:
                     freed.where = self.place
                 node.saved = freed
                 node.versions = ()
+        if plain and self.capture is None:
+            gi = g = next_g = None  # so that `own` finds each gradient in one hand
+            with gathering:
+                for sink in leaves:
+                    if sink.extras is None and not sink.post_accumulate_hooks:
+                        g, leaves[sink] = leaves[sink], None
+                        if sink.grad is None:
+                            sink.grad = wrap(own(g, sink.array) if g.__class__ is ndarray else g)
+                        else:
+                            self._add(sink.grad, g)
         for sink, g in leaves.items():
-            if sink.grad is None and sink.extras is None and plain and self.capture is None:
-                leaves[sink] = None  # so that `own` finds it in one hand
-                made = wrap(own(g, sink.array) if g.__class__ is ndarray else g)
-                with gathering:
-                    if sink.grad is None:
-                        sink.grad = made
-                        made = None
-                if made is not None:  # another thread was faster
-                    self.accumulate(sink, g)
-                elif sink.post_accumulate_hooks:
-                    run_post_accumulate_hooks(sink, self.record)
-            else:
-                self._finish(sink, g)
+            self._finish(sink, g)  # nothing, where it is done
 
     def expected(self, edges: Sequence[Edge]) -> int:
         """How many of some edges this walk will reach."""
@@ -316,19 +314,33 @@ def _kept(g: Any) -> Any:
     return vocabularies.tensors.kept(g) if g._edge is not None else g.detach()
 
 
-def own(g: ndarray, like: Any) -> ndarray:
-    """`g` as memory of its own, laid out as `like`: itself where nobody else holds it, else a copy.
+def _counts() -> tuple[int, int]:
+    """What `getrefcount` tells, called as in `own`, of an array and of a view's base that nobody else holds."""
 
-    Who holds it is counted: the walk's variable and this one's, and what `getrefcount` itself holds.
-    """
+    def seen(g: ndarray, like: Any) -> tuple[int, int]:
+        base = g.base
+        return getrefcount(g), getrefcount(base)
+
+    g = np.empty(1)[:]
+    return seen(g, None)
+
+
+_ALONE, _BASE_ALONE = _counts()
+
+
+def own(g: ndarray, like: Any) -> ndarray:
+    """`g` as memory of its own, laid out as `like`: itself where only one variable of the caller holds it, else a copy."""
     base = g.base
     if base is None:
-        alone = getrefcount(g) <= 4
+        alone = getrefcount(g) <= _ALONE
     else:  # a view of all of an array that nobody else holds is as good
         alone = (
-            base.__class__ is ndarray and base.base is None and base.size == g.size and getrefcount(base) <= 3
+            base.__class__ is ndarray
+            and base.base is None
+            and base.size == g.size
+            and getrefcount(base) <= _BASE_ALONE
+            and getrefcount(g) <= _ALONE
         )
-        alone = alone and getrefcount(g) <= 4
     if alone and (g.flags.c_contiguous or (like.__class__ is ndarray and g.strides == like.strides)):
         return g
     copy = (

@@ -1,0 +1,25 @@
+"""What once agreed with PyTorch's own samples of an operator still does: the record of `scripts/conformance`."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("expecttest", reason="PyTorch's list of operators needs it")
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from conformance import report
+    from conformance.entries import database
+    from conformance.runs import COLUMNS
+
+RECORD = report.record()
+
+
+@pytest.mark.parametrize("name", RECORD)
+def test_agrees_as_before(name):
+    op = database()[name]
+    lost = {column: reason for column in RECORD[name] if (reason := COLUMNS[column](op)) is not None}
+    assert lost == {}
