@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from clew.core.engine import Walk
+from clew.core.forward import levels
 from clew.core.node import Edge, Node, user_place
 from clew.core.variable import FLOAT32, Variable, wrap
 
@@ -53,7 +54,7 @@ def tensor_backward(
     create_graph: record the pass, so that gradients can be differentiated. inputs: only these gather.
     RuntimeError for a tensor without history, and for a second pass over freed values.
     """
-    if gradient is None and not create_graph and inputs is None:
+    if gradient is None and not create_graph and inputs is None and not levels:
         edge = self._edge if self._view is None else self.edge()
         if edge is not None:
             array = self._array
@@ -91,6 +92,7 @@ def backward(
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     if create_graph:
         warnings.warn(CREATE_GRAPH, UserWarning, stacklevel=2)
+    create_graph = create_graph or bool(levels)
     retain = create_graph if retain_graph is None else retain_graph
     start = _roots(roots, weights, create_graph)
     if wanted is None:
@@ -137,6 +139,7 @@ def grad(
         return _batched(
             roots, inputs, weights, bool(retain_graph), create_graph, allow_unused, materialize_grads
         )
+    create_graph = create_graph or bool(levels)  # gradients have tangents, too
     retain = create_graph if retain_graph is None else retain_graph
     edges = [_input_edge(t) for t in wanted]
     walk = Walk(retain, create_graph, list(dict.fromkeys(edges)))

@@ -16,7 +16,7 @@ import numpy as np
 from clew.autograd.grad_mode import no_grad
 from clew.core.errors import raise_freed, raise_modified
 from clew.core.inplace import REFUSALS, View, rebase
-from clew.core.modes import is_grad_enabled, switches
+from clew.core.modes import is_grad_enabled, observe, observers, switches
 from clew.core.node import AccumulateGrad, Edge, Freed, Node, next_seq, user_place
 from clew.core.primitive import Primitive, watch
 from clew.core.variable import Variable, wrap
@@ -29,6 +29,10 @@ NO_FORWARD = "You must implement the forward function for custom autograd.Functi
 LEGACY = (
     "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd function with "
     "static forward method. (Example: https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
+)
+WRONG_TANGENT = (
+    "Trying to set a forward gradient that has a different size than that of the original Tensor, this is not "
+    "supported. Tensor is of size {} while the given forward gradient is of size {}."
 )
 LEAF_WRITTEN = "a leaf Variable that requires grad has been used in an in-place operation."
 
@@ -120,7 +124,10 @@ class BackwardCFunction(FunctionCtx):
 
     @property
     def saved_tensors(self) -> tuple[Any, ...]:
-        """What `save_for_backward` kept. RuntimeError where it was freed, or written to since."""
+        """What `save_for_backward` kept (in `jvp`: `save_for_forward`). RuntimeError where it was freed, or written to
+        since."""
+        if "pushing" in self.__dict__:
+            return self.saved_for_forward
         if self.saved.__class__ is Freed:
             raise_freed(self)
         return tuple(self.saved_tensor(i) for i in range(len(self.saved)))
@@ -198,6 +205,19 @@ class BackwardCFunction(FunctionCtx):
             switches.grad = before
             switches.note()
         return self._checked(result if isinstance(result, tuple) else (result,), record)
+
+    def push(self, along: Sequence[Any]) -> Sequence[Any]:
+        """The tangents of the outputs: the user's `jvp`, which gets None for what does not change."""
+        self.pushing = True
+        try:
+            result = self.function.jvp(self, *along)
+        finally:
+            del self.pushing
+        found = result if isinstance(result, tuple) else (result,)
+        for tangent, (shape, _) in zip(found, self.more().shapes, strict=True):
+            if tangent is not None and tangent._array.shape != shape:
+                raise RuntimeError(WRONG_TANGENT.format(list(shape), list(tangent._array.shape)))
+        return found
 
     def _backward(self) -> Callable[..., Any]:
         function = self.function
@@ -434,6 +454,8 @@ def _hang(node: Any, args: tuple[Any, ...], outputs: list[Any], recorded: bool) 
             from clew.core.anomaly import forward_stack
 
             node.more().stack = forward_stack()
+        if observers:
+            observe(node, args, results)
     return results
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy import ndarray
 
 from clew.core import raw
-from clew.core.modes import altered, is_grad_enabled, observers, switches
+from clew.core.modes import altered, is_grad_enabled, observe, observers, switches
 from clew.core.node import AccumulateGrad, Freed, internal, next_seq, user_place
 from clew.core.primitive import Primitive, note_modes, watch
 from clew.core.variable import FLOAT32, FLOAT64, Retained, Variable, classes, wrap
@@ -178,8 +178,8 @@ def make_view(
         result._edge = (node, 0)
         if altered:
             note_modes(node)
-        for observer in observers:
-            observer(node, (tensor,), (result,))
+        if observers:
+            observe(node, (tensor,), (result,))
     view = result._view = _new(View)
     view.tick = version.n
     if parent is None:
@@ -331,6 +331,8 @@ def rebase(tensor: Variable, edge: Any) -> None:
     base._edge = (node, 0)
     if altered:
         note_modes(node)
+    if observers:
+        observe(node, (base, tensor), (base,))
 
 
 def _move_retained(tensor: Variable, edge: Any) -> None:
