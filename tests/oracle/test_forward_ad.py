@@ -74,7 +74,7 @@ def p_layers(t):
         out = net(dual(t)[None])
         primal, tangent = unpacked(t, (out.tanh() ** 2).mean())
         tangent.backward()
-        return primal, tangent, [p.grad for p in net.parameters()]
+        return primal, tangent, [p.grad.detach() for p in net.parameters()]
 
 
 def p_complex(t):

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 from clew.autograd.function import WRONG_TANGENT
 from clew.autograd.grad_mode import _Mode, set_grad_enabled
-from clew.core.forward import Level, levels
+from clew.core.forward import Level
 from clew.core.inplace import as_view
 from clew.core.modes import observe, observers
 from clew.core.node import AccumulateGrad, next_seq, user_place
 from clew.core.primitive import Primitive
-from clew.core.variable import Variable, wrap
+from clew.core.variable import wrap
 from clew.ops._arguments import check_tensor
 
 # Stands where a dual tensor starts: to `backward` it is the primal, to forward mode it has a tangent of its own.
