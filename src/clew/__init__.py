@@ -65,17 +65,30 @@ _ROOMS = (
 )  # fmt: skip
 
 
+_FROM_ROOMS = {"load": "serialization", "save": "serialization"}  # names of rooms that stand here, too
+
+
 def __getattr__(name: str) -> _Any:
     """The rooms above the tensor (`clew.nn`, `clew.optim` …) are loaded when first asked for."""
-    if name in _ROOMS:
-        from importlib import import_module
+    from importlib import import_module
 
+    if name in _FROM_ROOMS:
+        return getattr(import_module(f"clew.{_FROM_ROOMS[name]}"), name)
+    if name in _ROOMS:
         try:
             return import_module(f"clew.{name}")
         except ModuleNotFoundError as error:
             if error.name != f"clew.{name}":
                 raise
-    raise AttributeError(f"module 'torch' has no attribute '{name}' (clew does not have it)")
+    if name.startswith("__"):
+        raise AttributeError(f"module 'torch' has no attribute '{name}'")
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, globals(), 1)
+    raise AttributeError(
+        f"module 'torch' has no attribute '{name}' (clew does not have it)"
+        + (f"; the nearest it has is '{near[0]}'" if near else "")
+    )
 
 
 from clew.ops.conv import *
