@@ -69,7 +69,7 @@ def test_an_error_whose_class_wants_other_arguments():
     def fails():
         raise Strange(1, 2)
 
-    with pytest.raises(RuntimeError, match="(?s)Caught .*Strange: 1"):
+    with pytest.raises(RuntimeError, match=r"(?s)Caught .*Strange: 1"):
         list(DataLoader(Misbehaves(fails), 2, num_workers=1))
 
 

@@ -113,7 +113,7 @@ def p_split(t):
     return (
         [p.indices for p in parts],
         [list(p) for p in fractions],
-        [b for b in data.DataLoader(parts[0], 4, shuffle=True)],
+        list(data.DataLoader(parts[0], 4, shuffle=True)),
     )
 
 
