@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from clew.autograd.function import WRONG_TANGENT
 from clew.autograd.grad_mode import _Mode, set_grad_enabled
-from clew.core.forward import Level
+from clew.core.forward import Level, levels
 from clew.core.inplace import as_view
 from clew.core.modes import observe, observers
 from clew.core.node import AccumulateGrad, next_seq, user_place
@@ -20,7 +20,7 @@ from clew.core.variable import wrap
 from clew.ops._arguments import check_tensor
 
 # Stands where a dual tensor starts: to `backward` it is the primal, to forward mode it has a tangent of its own.
-_dual = Primitive(
+dual_start = Primitive(
     "make_dual", lambda self: self.view(), {"self": lambda xp, g: g}, jvp="linear", explain="a value that changes along a tangent"
 )  # fmt: skip
 _open: list[Level] = []
@@ -90,10 +90,10 @@ def make_dual(tensor: Any, tangent: Any, *, level: int | None = None) -> Any:
 
 def started(level: Level, tensor: Any, tangent: Any) -> Any:
     """A view of `tensor` with a tangent at a level."""
-    result = as_view(_dual, tensor)
+    result = as_view(dual_start, tensor)
     if result._edge is None:
-        node = _dual.node()
-        node.primitive = _dual
+        node = dual_start.node()
+        node.primitive = dual_start
         node.edges = (None,)
         node.seq = next_seq()
         node.code, node.lasti = user_place(3)
@@ -104,6 +104,11 @@ def started(level: Level, tensor: Any, tangent: Any) -> Any:
             observe(node, (tensor,), (result,))
     level.start(result._edge, tangent)
     return result
+
+
+def moves(node: Any) -> bool:
+    """Whether a dual tensor of an open level starts at a node."""
+    return node.primitive is dual_start and any(level.tangents.get((node, 0)) is not None for level in levels)
 
 
 def unpack_dual(tensor: Any, *, level: int | None = None) -> UnpackedDualTensor:
