@@ -400,3 +400,14 @@ def test_complex_gradients_are_conjugate() -> None:
     z = torch.tensor(1 + 2j, requires_grad=True)
     (z**2).real.backward()
     assert z.grad.item() == 2 - 4j
+
+
+def test_a_switch_set_inside_no_grad_holds_after_it():
+    with clew.no_grad():
+        clew.autograd.set_detect_anomaly(True)
+    try:
+        x = clew.zeros(1, requires_grad=True)
+        with pytest.raises(RuntimeError, match="returned nan values"):
+            (x.sqrt() * 0).backward()
+    finally:
+        clew.autograd.set_detect_anomaly(False)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
-from clew.core.modes import altered, is_grad_enabled, is_inference_mode_enabled, switches
+from clew.core.modes import altered, beyond_grad, is_grad_enabled, is_inference_mode_enabled, switches
 
 __all__ = [
     "enable_grad", "inference_mode", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_grad_enabled",
@@ -33,6 +33,9 @@ def is_inference(input: Any) -> bool:
     return input.is_inference()
 
 
+_new = object.__new__
+
+
 class _Mode:
     """A context manager that can decorate functions."""
 
@@ -45,7 +48,7 @@ class _Mode:
     def __enter__(self) -> Any:
         raise NotImplementedError
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: object, value: object, trace: object, /) -> None:
         raise NotImplementedError
 
     def __call__(self, function: Callable[..., Any]) -> Any:
@@ -117,19 +120,22 @@ class _Grad(_Mode):
     enabled = False
 
     def __new__(cls, function: Any = None) -> Any:
-        mode = object.__new__(cls)
+        mode = _new(cls)
         return mode if function is None else mode(function)
 
     def __enter__(self) -> None:
-        self.before = switches.grad
         ident = get_ident()
-        self.fresh = ident not in altered
+        if ident in altered:
+            self.fresh = False
+            self.before = switches.grad
+        else:  # every switch is in its default position
+            self.fresh = self.before = True
+            altered.add(ident)
         switches.grad = self.enabled
-        altered.add(ident)
 
-    def __exit__(self, *exc: object) -> None:
+    def __exit__(self, kind: object, value: object, trace: object, /) -> None:
         switches.grad = self.before
-        if self.fresh:
+        if self.fresh and get_ident() not in beyond_grad:
             altered.discard(get_ident())
 
 

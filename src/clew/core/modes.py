@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 altered: set[int] = set()  # idents of the threads whose switches are not all in their default position
+beyond_grad: set[int] = set()  # those among them where one besides grad mode is not
 observers: list[Callable[..., None]] = []  # called as observer(node, inputs, results) when one is recorded
 
 
@@ -30,22 +31,23 @@ class Switches(threading.local):
     saved_hooks: tuple[tuple[Callable[..., Any], Callable[..., Any]], ...] = ()
     saved_hooks_refused: str | None = None  # the message of disable_saved_tensors_hooks
     copy_on_write: Any = None  # the registry of allow_mutation_on_saved_tensors
+    autocast: Any = None  # the 16-bit type in which matrix products are computed
     multithreading = True
     walk: Any = None  # the backward pass whose hooks run
 
     def note(self) -> None:
         """Enter or leave `altered`, after a switch was set."""
-        default = self.grad and not (
+        ident = threading.get_ident()
+        others = (
             self.inference
             or self.anomaly
             or self.saved_hooks
             or self.saved_hooks_refused
             or self.copy_on_write
+            or self.autocast
         )
-        if default:
-            altered.discard(threading.get_ident())
-        else:
-            altered.add(threading.get_ident())
+        (beyond_grad.add if others else beyond_grad.discard)(ident)
+        (altered.add if others or not self.grad else altered.discard)(ident)
 
 
 switches = Switches()
