@@ -1,6 +1,6 @@
 """The command `clew`.
 
-    clew run SCRIPT.py [args]     run a script that says `import torch` on clew
+    clew run SCRIPT.py [args]     run a script (or notebook, or -m module) that says `import torch` on clew
     clew labs [LAB ...]           the autograd course: programs with their expected output beside the actual one
 
 Each command imports what it needs when it runs.
@@ -12,7 +12,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import CodeType, ModuleType, TracebackType
 
 __all__ = ["main"]
 
@@ -38,10 +37,18 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser(
         "run",
         help="run a script that says `import torch` on clew",
-        description="Runs a Python script, unmodified, with clew in the place of torch. A PyTorch that is installed "
-        "is not touched. Everything after SCRIPT goes to the script, and its exit status comes back.",
+        description="Runs a Python script, notebook or module, unmodified, with clew in the place of torch. A PyTorch that "
+        "is installed is not touched. Everything after SCRIPT goes to the script, and its exit status comes back.",
     )
-    run.add_argument("script", metavar="SCRIPT", help="the script's file")
+    run.add_argument(
+        "-m", dest="module", action="store_true", help="SCRIPT is the name of a module or package"
+    )
+    run.add_argument(
+        "--compare",
+        action="store_true",
+        help="run it under PyTorch too and show where the printed numbers part",
+    )
+    run.add_argument("script", metavar="SCRIPT", help="the file of a script or notebook (.ipynb)")
     run.add_argument("args", metavar="ARGS", nargs=argparse.REMAINDER, help="the script's own arguments")
     run.set_defaults(command=_run)
 
@@ -96,6 +103,14 @@ def _labs(options: argparse.Namespace) -> int:
 
 # ---- clew run ----------------------------------------------------------------------------------------------------------
 def _run(options: argparse.Namespace) -> int:
+    from clew import running
+
+    if options.compare:
+        from clew.comparing import compare
+
+        return compare(["-m", options.script] if options.module else [options.script], options.args)
+    if options.module:
+        return running.run_module(options.script, options.args)
     script = Path(options.script)
     try:
         source = script.read_bytes()
@@ -105,63 +120,9 @@ def _run(options: argparse.Namespace) -> int:
         return _complain(f"{options.script} is a directory; name the script in it")
     except OSError as error:
         return _complain(f"can't read {options.script}: {error.strerror or error}")
-    return _execute(script, source, options.args)
-
-
-def _execute(script: Path, source: bytes, args: Sequence[str]) -> int:
-    """Runs the script as `python SCRIPT ARGS` would: as `__main__`, with its own sys.argv and sys.path[0]."""
-    from clew import as_torch
-
-    main_module = _take_main(script, args)
+    if script.suffix != ".ipynb":
+        return running.run_script(script, source, options.args)
     try:
-        as_torch.install()
-        code: CodeType = compile(source, main_module.__dict__["__file__"], "exec", dont_inherit=True)
-        exec(code, main_module.__dict__)
-    except (SystemExit, GeneratorExit):
-        raise
-    except BaseException as error:
-        _report(error)
-        return EXIT_INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
-    return 0
-
-
-def _take_main(script: Path, args: Sequence[str]) -> ModuleType:
-    """A fresh `__main__` in sys.modules, where pickle and multiprocessing look for it; sys.argv and sys.path to match."""
-    sys.argv = [str(script), *args]
-    if not sys.flags.safe_path:
-        sys.path[0] = str(script.resolve().parent)
-    module = ModuleType("__main__")
-    module.__dict__.update(__file__=str(script.absolute()), __builtins__=__builtins__, __cached__=None)
-    sys.modules["__main__"] = module
-    return module
-
-
-def _report(error: BaseException) -> None:
-    """The traceback that python would print: without the frames of the runner and of the import alias."""
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        link.__traceback__ = _without_runner(link.__traceback__)
-        link = link.__cause__ or link.__context__
-    sys.excepthook(type(error), error, error.__traceback__)
-
-
-def _without_runner(traceback: TracebackType | None) -> TracebackType | None:
-    if traceback is None:
-        return None
-    rest = _without_runner(traceback.tb_next)
-    code = traceback.tb_frame.f_code
-    if code.co_filename in _runner_files() or code.co_filename.startswith("<frozen importlib"):
-        return rest
-    return TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
-
-
-def _runner_files() -> tuple[str, ...]:
-    import importlib
-
-    from clew import as_torch
-
-    return tuple(
-        function.__code__.co_filename for function in (_execute, as_torch.install, importlib.import_module)
-    )
+        return running.run_notebook(script, source, options.args)
+    except running.Unreadable as error:
+        return _complain(f"{options.script} is {error}")
