@@ -13,6 +13,7 @@ _TYPES = (
 class device:
     """Where a tensor lives: `device('cpu')`, `device('cuda', 0)`, `device('cuda:0')`."""
 
+    __module__ = "torch"  # programs print `type(x.device)`
     __slots__ = ("index", "type")
 
     type: Any
@@ -61,7 +62,7 @@ class device:
         )
 
     def __reduce__(self) -> Any:
-        return device, (self.type, self.index)
+        return _remade, (self.type, self.index)
 
     def __enter__(self) -> device:
         check(self)
@@ -69,6 +70,11 @@ class device:
 
     def __exit__(self, *exc: object) -> None:
         return None
+
+
+def _remade(type: str, index: int | None) -> device:
+    """A device from its pickle."""
+    return device(type, index)
 
 
 cpu = device("cpu")

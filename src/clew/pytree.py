@@ -12,6 +12,8 @@ class TreeSpec:
 
     __slots__ = ("children", "context", "kind", "num_leaves")
 
+    num_leaves: int
+
     def __init__(self, kind: Any, context: Any, children: list[TreeSpec]) -> None:
         self.kind = kind  # None: a leaf
         self.context = context

@@ -10,6 +10,8 @@ from typing import Any
 class Size(tuple[int, ...]):
     """The sizes of a tensor's dimensions: a tuple that prints as `torch.Size([2, 3])`."""
 
+    __module__ = "torch"  # programs print `type(x.shape)`
+
     __slots__ = ()
 
     def numel(self) -> int:
@@ -39,4 +41,9 @@ class Size(tuple[int, ...]):
     __str__ = __repr__
 
     def __reduce__(self) -> Any:
-        return Size, (tuple(self),)
+        return _remade, (tuple(self),)
+
+
+def _remade(values: tuple[int, ...]) -> Size:
+    """A size from its pickle."""
+    return Size(values)

@@ -13,6 +13,7 @@ import numpy as np
 
 from clew.autograd.backward import grad
 from clew.core.variable import Variable, wrap
+from clew.ops.complex import view_as_real
 
 
 class GradcheckError(RuntimeError):
@@ -64,7 +65,9 @@ def _check(
     found = _differentiable(outputs)
     if not found:
         return _check_constant(func, args, checked, eps)
-    for number, output in enumerate(found):
+    for number, output in enumerate(_floats(outputs)):
+        if not output.requires_grad:
+            continue
         for place, tensor in checked:
             numerical = _numerical(func, args, tensor, number, eps, output._array.dtype.kind == "c")
             analytical = _analytical(output, tensor, dtypes)
@@ -109,9 +112,12 @@ def _check_inputs(args: tuple[Any, ...]) -> list[tuple[int, Any]]:
 
 
 def _values(func: Any, args: tuple[Any, ...], number: int) -> np.ndarray:
-    result = func(*args)
-    outputs = [o for o in _tensors(result) if o._array.dtype.kind in "fc"]
-    return np.array(outputs[number]._array).reshape(-1)
+    return np.array(_floats(func(*args))[number]._array).reshape(-1)
+
+
+def _floats(outputs: Any) -> list[Any]:
+    """Those results that may have a derivative, in order."""
+    return [o for o in _tensors(outputs) if o._array.dtype.kind in "fc"]
 
 
 def _numerical(
@@ -202,13 +208,11 @@ def gradgradcheck(
     args = (inputs,) if isinstance(inputs, Variable) else tuple(inputs)
     outputs = _differentiable(func(*args))
     if grad_outputs is None:
-        rng = np.random.default_rng(0)
         cotangents = []
-        for output in outputs:
-            values = rng.standard_normal(output._array.shape)
-            if output._array.dtype.kind == "c":
-                values = values + 1j * rng.standard_normal(output._array.shape)
-            cotangents.append(wrap(np.asarray(values, output._array.dtype)).requires_grad_())
+        for output in outputs:  # uniform, as PyTorch draws them, so that what is drawn next is the same
+            drawn = output.detach().new_empty(output.shape)
+            (drawn if output._array.dtype.kind != "c" else view_as_real(drawn)).uniform_(-1, 1)
+            cotangents.append(drawn.requires_grad_())
     else:
         cotangents = _tensors(grad_outputs)
     count = len(args)

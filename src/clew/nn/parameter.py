@@ -13,6 +13,7 @@ from clew.tensor import Tensor
 class Parameter(Tensor):
     """A tensor that a module counts among its parameters. It requires grad unless told otherwise."""
 
+    __module__ = "torch.nn.parameter"  # programs print `type(p)`
     __slots__ = ()
 
     def __new__(cls, data: Any = None, requires_grad: bool = True) -> Any:
@@ -33,6 +34,10 @@ class Parameter(Tensor):
     def __init__(self, data: Any = None, requires_grad: bool = True) -> None:
         """The work is done in `__new__`: a parameter shares the memory of its data."""
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        state = dict(self.__dict__)
+        return _remade, (self.detach(), self.requires_grad, state)
+
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
         return "Parameter containing:\n" + super().__repr__()
 
@@ -43,6 +48,13 @@ class Parameter(Tensor):
         result.__dict__.update(self.__dict__)
         memo[id(self)] = result
         return result
+
+
+def _remade(data: Any, requires_grad: bool, state: dict[str, Any]) -> Parameter:
+    """A parameter from its pickle."""
+    made = Parameter(data, requires_grad)
+    made.__dict__.update(state)
+    return made
 
 
 class Buffer(Tensor):

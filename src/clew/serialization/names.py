@@ -62,9 +62,11 @@ def room(path: str) -> Any:
 def public_name(thing: Any) -> tuple[str, str] | None:
     """PyTorch's module and name of a class or function of clew; None for the user's own."""
     own = getattr(thing, "__module__", "") or ""
-    if own != "clew" and not own.startswith("clew."):
+    if own.partition(".")[0] not in ("clew", "torch"):
         return None
     name = getattr(thing, "__qualname__", thing.__name__)
+    if own.startswith("torch"):
+        return own, name
     for path in ROOMS:
         found = sys.modules.get(f"clew.{path}" if path else "clew") or room(path)
         if found is not None and vars(found).get(name) is thing:
