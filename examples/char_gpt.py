@@ -25,7 +25,9 @@ class Attention(nn.Module):
 
     def forward(self, x):
         batch, length, _ = x.shape
-        q, k, v = (part.view(batch, length, HEADS, -1).transpose(1, 2) for part in self.qkv(x).split(WIDTH, dim=2))
+        q, k, v = (
+            part.view(batch, length, HEADS, -1).transpose(1, 2) for part in self.qkv(x).split(WIDTH, dim=2)
+        )
         mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         return self.out(mixed.transpose(1, 2).reshape(batch, length, WIDTH))
 
@@ -97,7 +99,9 @@ def main():
     codes = torch.tensor([number[letter] for letter in text])
     model = GPT(len(letters))
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.01)
-    print(f"{len(text)} letters, {len(letters)} different; {sum(p.numel() for p in model.parameters())} parameters")
+    print(
+        f"{len(text)} letters, {len(letters)} different; {sum(p.numel() for p in model.parameters())} parameters"
+    )
 
     history = []
     for step in range(1, options.steps + 1):

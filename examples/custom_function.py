@@ -94,7 +94,9 @@ def main():
         loss.backward()
         optimizer.step()
         if step % 50 == 0 or step == options.steps:
-            print(f"step {step:4d}  loss {loss.item():.6f}  line {weights[0].item():.4f} x + {weights[1].item():.4f}")
+            print(
+                f"step {step:4d}  loss {loss.item():.6f}  line {weights[0].item():.4f} x + {weights[1].item():.4f}"
+            )
 
     x = torch.linspace(-4, 4, 200, requires_grad=True)
     y = Softsign.apply(x)

@@ -72,17 +72,26 @@ def main():
     print(f"stable up to a learning rate of {limit:.4f}")
     for factor in (0.5, 0.9, 1.5):
         net.load_state_dict(minimum)
-        print(f"  {factor} of it: loss {loss_of().item():.6f} -> {descend(net, loss_of, factor * limit, 50):.6f}")
+        print(
+            f"  {factor} of it: loss {loss_of().item():.6f} -> {descend(net, loss_of, factor * limit, 50):.6f}"
+        )
     net.load_state_dict(start)
 
     flat = torch.nn.utils.parameters_to_vector(net.parameters())
     direct = torch.autograd.functional.hessian(
-        lambda w: ((torch.tanh(x @ w[:16][None] + w[16:32]) @ w[32:48][:, None] + w[48] - y) ** 2).mean(), flat.detach()
+        lambda w: ((torch.tanh(x @ w[:16][None] + w[16:32]) @ w[32:48][:, None] + w[48] - y) ** 2).mean(),
+        flat.detach(),
     )
     vector = torch.randn(len(flat), dtype=torch.float64)
-    split = [v.view_as(p) for v, p in zip(vector.split([p.numel() for p in net.parameters()]), net.parameters())]
-    product = torch.cat([p.reshape(-1) for p in hessian_vector_product(loss_of(), list(net.parameters()), split)])
-    print(f"whole Hessian {tuple(direct.shape)}; largest difference to H·v {(direct @ vector - product).abs().max().item():.1e}")
+    split = [
+        v.view_as(p) for v, p in zip(vector.split([p.numel() for p in net.parameters()]), net.parameters())
+    ]
+    product = torch.cat(
+        [p.reshape(-1) for p in hessian_vector_product(loss_of(), list(net.parameters()), split)]
+    )
+    print(
+        f"whole Hessian {tuple(direct.shape)}; largest difference to H·v {(direct @ vector - product).abs().max().item():.1e}"
+    )
 
     try:
         draw(options.out / "hessian_vector.png", torch.linalg.eigvalsh(direct).tolist())
@@ -99,7 +108,9 @@ def draw(path, eigenvalues):
     path.parent.mkdir(parents=True, exist_ok=True)
     figure, axes = plt.subplots(figsize=(6, 4))
     axes.plot(sorted(eigenvalues, reverse=True), "o-", markersize=3)
-    axes.set(xlabel="number", ylabel="eigenvalue", yscale="symlog", title="Spectrum of the Hessian at the start")
+    axes.set(
+        xlabel="number", ylabel="eigenvalue", yscale="symlog", title="Spectrum of the Hessian at the start"
+    )
     figure.tight_layout()
     figure.savefig(path, dpi=120)
 

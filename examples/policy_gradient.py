@@ -79,7 +79,9 @@ def main():
         earned = torch.tensor(returns)
         advantage = (earned - earned.mean()) / (earned.std() + 1e-6)
         logits = policy(torch.tensor(states)).squeeze(1)
-        surprise = nn.functional.binary_cross_entropy_with_logits(logits, torch.tensor(actions), reduction="none")
+        surprise = nn.functional.binary_cross_entropy_with_logits(
+            logits, torch.tensor(actions), reduction="none"
+        )
         loss = (surprise * advantage).mean()
         optimizer.zero_grad()
         loss.backward()

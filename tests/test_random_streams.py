@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import clew as T
-from clew import random as streams
+from clew import streams
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "random.json").read_text())
 # float64 results of the C library's functions may differ in the last bit between systems.

@@ -12,30 +12,37 @@ from clew.autograd.grad_mode import *
 from clew.device import device
 from clew.dtypes import (
     bfloat16, bool_ as bool, channels_last, channels_last_3d, complex64, complex128, contiguous_format, dtype, float16, float32, float64, get_default_dtype, int8, int16,
-    int32, int64, layout, memory_format, preserve_format, promote_types, set_default_dtype, strided, uint8, uint16, uint32, uint64,
+    int32, int64, layout, memory_format, preserve_format, promote_types, set_default_dtype, sparse_bsc, sparse_bsr,
+    sparse_coo, sparse_csc, sparse_csr, strided, uint8, uint16, uint32, uint64,
 )  # fmt: skip
 from clew.ops.activation import *
 from clew.ops.arithmetic import *
 from clew.ops.compare import *
 from clew.ops.complex import *
+from clew.ops.copies import *
 from clew.ops.create import *
 from clew.ops.cumulative import *
 from clew.ops.distance import *
 from clew.ops.einsum import *
 from clew.ops.elementwise import *
 from clew.ops.embedding import *
+from clew.ops.floats import *
 from clew.ops.getitem import *
+from clew.ops.histogram import *
 from clew.ops.index import *
+from clew.ops.index_reduce import *
 from clew.ops.inquiry import *
 from clew.ops.join import *
 from clew.ops.addmm import *
 from clew.ops.legacy import *
+from clew.ops.memory import *
 from clew.ops.linalg import *
 from clew.ops.order import *
 from clew.ops.ranges import *
 from clew.ops.reduce import *
 from clew.ops.sampling import *
 from clew.ops.search import *
+from clew.ops.segment import *
 from clew.ops.masks import *
 from clew.ops.parts import *
 from clew.ops.shape import *
@@ -43,11 +50,83 @@ from clew.ops.softmax import *
 from clew.ops.special import *
 from clew.ops.strides import *
 from clew.ops.trigonometry import *
+from clew.ops.truth import *
 from clew.ops.variance import *
+from clew.ops.spectral import *
+from clew.ops.windows import *
 from clew.printing import set_printoptions
-from clew.random import Generator, default_generator
+from clew.settings import *
+from clew.streams import Generator, default_generator
 from clew.size import Size
 from clew.version import __version__
+
+# The in-place methods that PyTorch has as functions, too.
+for _name in [
+    "abs_",
+    "acos_",
+    "acosh_",
+    "addmv_",
+    "arccos_",
+    "arccosh_",
+    "arcsin_",
+    "arcsinh_",
+    "arctan_",
+    "arctanh_",
+    "as_strided_",
+    "asin_",
+    "asinh_",
+    "atan_",
+    "atanh_",
+    "ceil_",
+    "clamp_",
+    "clamp_max_",
+    "clamp_min_",
+    "clip_",
+    "conj_physical_",
+    "cos_",
+    "cosh_",
+    "deg2rad_",
+    "detach_",
+    "erf_",
+    "erfc_",
+    "exp2_",
+    "exp_",
+    "expm1_",
+    "fill_",
+    "fix_",
+    "floor_",
+    "frac_",
+    "gcd_",
+    "i0_",
+    "index_put_",
+    "lcm_",
+    "ldexp_",
+    "log10_",
+    "log1p_",
+    "log2_",
+    "log_",
+    "logit_",
+    "nan_to_num_",
+    "neg_",
+    "negative_",
+    "rad2deg_",
+    "reciprocal_",
+    "relu_",
+    "round_",
+    "rsqrt_",
+    "sigmoid_",
+    "sin_",
+    "sinc_",
+    "sinh_",
+    "sqrt_",
+    "square_",
+    "tan_",
+    "tanh_",
+    "trunc_",
+    "xlogy_",
+    "zero_",
+]:
+    globals()[_name] = getattr(Tensor, _name)
 
 double, float, half = float64, float32, float16
 short, int, long = int16, int32, int64
@@ -60,12 +139,20 @@ _np.seterr(all="ignore")
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"clew\.")
 
 _ROOMS = (
-    "as_torch", "backends", "cuda", "distributed", "distributions", "fft", "func", "hub", "jit", "linalg", "nn", "optim",
-    "overrides", "random", "serialization", "special", "testing", "types", "utils",
+    "accelerator", "amp", "as_torch", "backends", "compiler", "cuda", "distributed", "distributions", "fft", "func", "hub",
+    "jit", "linalg", "masked", "multiprocessing", "nn", "optim", "overrides", "random", "serialization", "signal", "special",
+    "testing", "types", "utils",
 )  # fmt: skip
 
 
-_FROM_ROOMS = {"load": "serialization", "save": "serialization"}  # names of rooms that stand here, too
+_FROM_ROOMS = {
+    "GradScaler": "amp",
+    "autocast": "amp",
+    "compile": "compiler",
+    "load": "serialization",
+    "save": "serialization",
+    "vmap": "func",
+}  # fmt: skip - names of rooms that stand here, too
 
 
 def __getattr__(name: str) -> _Any:
@@ -92,6 +179,11 @@ def __getattr__(name: str) -> _Any:
 
 
 from clew.ops.conv import *
+from clew.ops.dropout import *
+from clew.ops.indexed_pool import *
+from clew.ops.native_norm import *
+from clew.ops.resample import *
+from clew.ops.norm import *
 from clew.ops.pad import *
 from clew.ops.pool import *
 from clew.ops.resize import *

@@ -10,6 +10,9 @@ _TYPES = (
 )  # fmt: skip
 
 
+MISSING: Any = object()
+
+
 class device:
     """Where a tensor lives: `device('cpu')`, `device('cuda', 0)`, `device('cuda:0')`."""
 
@@ -19,15 +22,23 @@ class device:
     type: Any
     index: int | None
 
-    def __init__(self, type: Any = "cpu", index: int | None = None) -> None:
+    def __init__(self, type: Any = MISSING, index: int | None = None) -> None:
         if isinstance(type, device):
             type, index = type.type, type.index
         if isinstance(type, int):
-            type, index = "cuda", type
-        if not isinstance(type, str):
-            raise TypeError(
-                f"Device(): argument 'type' (position 1) must be str, not {type.__class__.__name__}"
+            raise RuntimeError(
+                "Cannot access accelerator device when none is available. (clew runs on the CPU; use device='cpu')"
             )
+        if not isinstance(type, str):
+            got = "" if type is MISSING else type.__class__.__name__
+            raise TypeError(
+                f"device() received an invalid combination of arguments - got ({got}), but expected one of:\n"
+                " * (torch.device device)\n * (str type, int index = -1)"
+            )
+        if not type:
+            raise RuntimeError("Device string must not be empty")
+        if index is not None and index < 0:
+            raise RuntimeError("Device index must not be negative")
         name, colon, number = type.partition(":")
         if colon:
             if index is not None:

@@ -14,6 +14,7 @@ import numpy as np
 class dtype:
     """An element type, such as `clew.float32`. Singletons: compare with `is` or `==`."""
 
+    __module__ = "torch"  # programs print `type(x.dtype)`
     __slots__ = ("_np", "category", "itemsize", "name")
 
     def __init__(self, name: str, array_dtype: Any, category: int) -> None:
@@ -57,8 +58,14 @@ class dtype:
     def __repr__(self) -> str:
         return f"torch.{self.name}"
 
-    def __reduce__(self) -> str:
-        return {"bool": "bool_"}.get(self.name, self.name)
+    def __reduce__(self) -> Any:
+        return by_name, (self.name,)
+
+
+def by_name(name: str) -> dtype:
+    """The type of a name."""
+    found: dtype = globals()["bool_" if name == "bool" else name]
+    return found
 
 
 bool_ = dtype("bool", np.dtype(np.bool), 0)
@@ -124,13 +131,26 @@ def c_name(d: Any) -> str:
     return _C_NAMES.get(name, f"{name}_t")
 
 
+def cpp_name(d: Any) -> str:
+    """The type's name as a C++ compiler prints it, as other error sentences have it: float, long int …"""
+    name = (d if isinstance(d, dtype) else from_numpy(d)).name
+    whole = {
+        "int64": "long int",
+        "int32": "int",
+        "int16": "short int",
+        "int8": "signed char",
+        "uint8": "unsigned char",
+    }
+    return whole.get(name) or c_name(d)
+
+
 def tensor_type_name(d: Any) -> str:
     """`torch.FloatTensor` and the like."""
     return f"torch.{legacy_name(d)}Tensor"
 
 
 class layout:
-    """How elements lie in memory: `strided` is the only layout clew has."""
+    """How elements lie in memory. Tensors are `strided`; the names of sparse layouts are there to be refused."""
 
     __slots__ = ("name",)
 
@@ -142,6 +162,15 @@ class layout:
 
 
 strided = layout("strided")
+sparse_coo, sparse_csr, sparse_csc, sparse_bsr, sparse_bsc = map(
+    layout, ("sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")
+)
+
+
+def check_layout(wanted: Any) -> None:
+    """RuntimeError for a layout other than `strided`."""
+    if wanted is not None and wanted is not strided:
+        raise RuntimeError(f"clew has dense tensors only, none of layout {wanted}")
 
 
 class memory_format:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable
 from typing import Any
+
+_new = tuple.__new__
 
 
 class Size(tuple[int, ...]):
@@ -14,13 +17,25 @@ class Size(tuple[int, ...]):
 
     __slots__ = ()
 
+    def __new__(cls, sizes: Iterable[Any] = ()) -> Size:
+        """A size of whole numbers; TypeError for what is none."""
+        found = tuple(sizes)
+        for i, n in enumerate(found):
+            if n.__class__ is not int:
+                if not hasattr(n, "__index__"):
+                    raise TypeError(
+                        f"torch.Size() takes an iterable of 'int' (item {i} is '{type(n).__name__}')"
+                    )
+                return tuple.__new__(cls, [operator.index(each) for each in found])
+        return tuple.__new__(cls, found)
+
     def numel(self) -> int:
         """∏ sizes: the number of elements."""
         return math.prod(self)
 
     def __getitem__(self, key: Any) -> Any:
         found = tuple.__getitem__(self, key)
-        return Size(found) if key.__class__ is slice else found
+        return _new(Size, found) if key.__class__ is slice else found
 
     def __add__(self, other: Iterable[int]) -> Size:  # type: ignore[override]
         if not isinstance(other, tuple):

@@ -20,11 +20,14 @@ from clew.ops import (
     arithmetic,
     compare,
     convert,
+    copies,
     create,
     cumulative,
     distance,
     elementwise,
     factor,
+    fills,
+    floats,
     getitem,
     index,
     join,
@@ -36,17 +39,22 @@ from clew.ops import (
     parts,
     reduce,
     sampling,
-    search,
+    segment,
     softmax,
     special,
+    spectral,
     strides,
     trigonometry,
+    truth,
     variance,
     vocabulary,
 )
 from clew.ops import addmm as sums
 from clew.ops import complex as complex_
 from clew.ops import einsum as contractions
+from clew.ops import histogram as histogram_of
+from clew.ops import index_reduce as slice_reductions
+from clew.ops import memory as memory_
 from clew.ops import shape as shapes
 from clew.ops.text import tensor_text
 from clew.size import Size
@@ -65,6 +73,7 @@ def _keeping_type(comparison: Any) -> Any:
 class Tensor(Variable):
     """An n-dimensional array whose history autograd can follow."""
 
+    __module__ = "torch"  # programs print `type(x)`
     __slots__ = ()
     __hash__ = object.__hash__
     __array_priority__ = 1000
@@ -171,6 +180,10 @@ class Tensor(Variable):
     def __repr__(self, *, tensor_contents: Any = None) -> str:
         return tensor_text(self)
 
+    # ---- spectra (ops/spectral.py) -----------------------------------------------------------------------------------
+    stft = spectral.stft
+    istft = spectral.istft
+
     # ---- elementwise (ops/elementwise.py, trigonometry.py, compare.py, complex.py, special.py) -------------------------
     abs = elementwise.abs
     add = arithmetic.add
@@ -180,7 +193,7 @@ class Tensor(Variable):
     clamp = elementwise.clamp
     clamp_max = elementwise.clamp_max
     clamp_min = elementwise.clamp_min
-    copysign = elementwise.copysign
+    copysign = floats.copysign
     div = arithmetic.div
     exp = elementwise.exp
     exp2 = elementwise.exp2
@@ -192,8 +205,9 @@ class Tensor(Variable):
     fmin = elementwise.fmin
     fmod = arithmetic.fmod
     frac = elementwise.frac
+    frexp = floats.frexp
     heaviside = elementwise.heaviside
-    ldexp = elementwise.ldexp
+    ldexp = floats.ldexp
     lerp = arithmetic.lerp
     log = elementwise.log
     log10 = elementwise.log10
@@ -206,7 +220,7 @@ class Tensor(Variable):
     mul = arithmetic.mul
     nan_to_num = elementwise.nan_to_num
     neg = elementwise.neg
-    nextafter = elementwise.nextafter
+    nextafter = floats.nextafter
     positive = elementwise.positive
     pow = arithmetic.pow
     reciprocal = arithmetic.reciprocal
@@ -282,10 +296,12 @@ class Tensor(Variable):
     erfc = special.erfc
     erfinv = special.erfinv
     i0 = special.i0
+    igamma = special.igamma
+    igammac = special.igammac
     lgamma = special.lgamma
     logit = special.logit
     mvlgamma = special.mvlgamma
-    polygamma = special.polygamma
+    polygamma = special.polygamma_of
     absolute = abs
     clip = clamp
     divide = div
@@ -321,7 +337,7 @@ class Tensor(Variable):
     clamp_ = in_place(elementwise.clamp)
     clamp_max_ = in_place(elementwise.clamp_max)
     clamp_min_ = in_place(elementwise.clamp_min)
-    copysign_ = in_place(elementwise.copysign)
+    copysign_ = in_place(floats.copysign)
     exp_ = in_place(elementwise.exp)
     exp2_ = in_place(elementwise.exp2)
     expm1_ = in_place(elementwise.expm1)
@@ -331,7 +347,7 @@ class Tensor(Variable):
     fmod_ = in_place(arithmetic.fmod)
     frac_ = in_place(elementwise.frac)
     heaviside_ = in_place(elementwise.heaviside)
-    ldexp_ = in_place(elementwise.ldexp)
+    ldexp_ = in_place(floats.ldexp)
     lerp_ = in_place(arithmetic.lerp)
     log_ = in_place(elementwise.log)
     log10_ = in_place(elementwise.log10)
@@ -339,7 +355,7 @@ class Tensor(Variable):
     log2_ = in_place(elementwise.log2)
     nan_to_num_ = in_place(elementwise.nan_to_num)
     neg_ = in_place(elementwise.neg)
-    nextafter_ = in_place(elementwise.nextafter)
+    nextafter_ = in_place(floats.nextafter)
     pow_ = in_place(arithmetic.pow)
     reciprocal_ = in_place(arithmetic.reciprocal)
     remainder_ = in_place(arithmetic.remainder)
@@ -393,10 +409,12 @@ class Tensor(Variable):
     erfc_ = in_place(special.erfc)
     erfinv_ = in_place(special.erfinv)
     i0_ = in_place(special.i0)
+    igamma_ = in_place(special.igamma)
+    igammac_ = in_place(special.igammac)
     lgamma_ = in_place(special.lgamma)
     logit_ = in_place(special.logit)
     mvlgamma_ = in_place(special.mvlgamma)
-    polygamma_ = in_place(special.polygamma)
+    polygamma_ = in_place(special.polygamma_of, "polygamma_")
     absolute_, clip_, fix_, negative_ = abs_, clamp_, trunc_, neg_
     arccos_, arcsin_, arctan_, arctan2_ = acos_, asin_, atan_, atan2_
     arccosh_, arcsinh_, arctanh_ = acosh_, asinh_, atanh_
@@ -422,7 +440,7 @@ class Tensor(Variable):
     __mod__ = arithmetic.modulo
     __radd__, __rmul__, __rsub__ = __add__, __mul__, arithmetic.minus_from.operator
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
-    __rtruediv__ = arithmetic.divided_from
+    __rtruediv__ = __rdiv__ = arithmetic.divided_from
     __rfloordiv__ = arithmetic.reflected(arithmetic.floor_divide)
     __rmod__ = arithmetic.reflected(arithmetic.remainder)
     __rpow__ = arithmetic.reflected(arithmetic.pow)
@@ -444,14 +462,14 @@ class Tensor(Variable):
     relu_ = in_place(activation.relu)
 
     # ---- reductions (ops/reduce.py) ----------------------------------------------------------------------------------
-    all = reduce.all
+    all = truth.all
     amax = reduce.amax
     amin = reduce.amin
     aminmax = reduce.aminmax
-    any = reduce.any
+    any = truth.any
     argmax = reduce.argmax
     argmin = reduce.argmin
-    count_nonzero = reduce.count_nonzero
+    count_nonzero = truth.count_nonzero
     dist = distance.dist
     max = reduce.max
     mean = reduce.mean
@@ -481,9 +499,11 @@ class Tensor(Variable):
 
     # ---- sorting and searching (ops/order.py) -------------------------------------------------------------------------
     argsort = order.argsort
-    bincount = search.bincount
-    histc = search.histc
-    histogram = search.histogram
+    bincount = histogram_of.bincount
+    histc = histogram_of.histc
+    histogram = histogram_of.histogram
+    hash_tensor = segment.hash_tensor
+    nonzero_static = masks.nonzero_static
     kthvalue = order.kthvalue
     median = order.median
     mode = order.mode
@@ -500,7 +520,7 @@ class Tensor(Variable):
     @property
     def shape(self) -> Size:
         """The sizes of the dimensions."""
-        return Size(self._array.shape)
+        return tuple.__new__(Size, self._array.shape)
 
     @property
     def _base(self) -> Any:
@@ -539,7 +559,7 @@ class Tensor(Variable):
     diag_embed = join.diag_embed
     diagflat = join.diagflat
     diagonal = shapes.diagonal
-    diagonal_scatter = join.diagonal_scatter
+    diagonal_scatter = copies.diagonal_scatter
     dsplit = parts.dsplit
     expand = shapes.expand
     expand_as = shapes.expand_as
@@ -551,8 +571,11 @@ class Tensor(Variable):
     moveaxis = shapes.movedim
     movedim = shapes.movedim
     narrow = shapes.narrow
+    narrow_copy = copies.narrow_copy
     permute = shapes.permute
     ravel = shapes.ravel
+    resize_ = memory_.resize_
+    resize_as_ = memory_.resize_as_
     repeat = join.repeat
     repeat_interleave = join.repeat_interleave
     reshape = shapes.reshape
@@ -560,8 +583,8 @@ class Tensor(Variable):
     roll = join.roll
     rot90 = join.rot90
     select = shapes.select
-    select_scatter = join.select_scatter
-    slice_scatter = join.slice_scatter
+    select_scatter = copies.select_scatter
+    slice_scatter = copies.slice_scatter
     split = parts.split
     split_with_sizes = parts.split_with_sizes
     squeeze = shapes.squeeze
@@ -570,6 +593,7 @@ class Tensor(Variable):
     swapaxes_ = strides.transpose_
     swapdims = shapes.swapdims
     swapdims_ = strides.transpose_
+    sum_to_size = memory_.sum_to_size
     t = shapes.t
     t_ = strides.t_
     tensor_split = parts.tensor_split
@@ -582,6 +606,9 @@ class Tensor(Variable):
     triu_ = in_place(join.triu)
     unbind = parts.unbind
     unflatten = shapes.unflatten
+    unsafe_chunk = parts.unsafe_chunk
+    unsafe_split = parts.unsafe_split
+    unsafe_split_with_sizes = parts.unsafe_split_with_sizes
     unfold = shapes.unfold
     unsqueeze = shapes.unsqueeze
     unsqueeze_ = strides.unsqueeze_
@@ -605,6 +632,8 @@ class Tensor(Variable):
     index_fill_ = in_place(index.index_fill)
     index_put = getitem.index_put
     index_put_ = getitem.index_put_
+    index_reduce = slice_reductions.index_reduce
+    index_reduce_ = in_place(slice_reductions.index_reduce)
     index_select = index.index_select
     masked_fill = masks.masked_fill
     masked_fill_ = in_place(masks.masked_fill)
@@ -618,8 +647,8 @@ class Tensor(Variable):
     scatter_ = in_place(index.scatter)
     scatter_add = index.scatter_add
     scatter_add_ = in_place(index.scatter_add)
-    scatter_reduce = index.scatter_reduce
-    scatter_reduce_ = in_place(index.scatter_reduce)
+    scatter_reduce = slice_reductions.scatter_reduce
+    scatter_reduce_ = in_place(slice_reductions.scatter_reduce)
     take = masks.take
     take_along_dim = index.take_along_dim
 
@@ -651,7 +680,7 @@ class Tensor(Variable):
     slogdet = factor.slogdet
     svd = factor.svd
     trace = contractions.trace
-    addbmm_ = in_place(sums.addbmm)
+    addbmm_ = sums.addbmm_
     addmm_ = in_place(sums.addmm)
     addmv_ = in_place(sums.addmv)
     addr_ = in_place(sums.addr, composite=True)
@@ -673,6 +702,7 @@ class Tensor(Variable):
     bool = convert.bool__
     cfloat = convert.cfloat
     cdouble = convert.cdouble
+    chalf = convert.chalf
     type = convert.type_
     type_as = convert.type_as
     cpu = convert.cpu
@@ -685,6 +715,7 @@ class Tensor(Variable):
     new_zeros = convert.new_zeros
     new_ones = convert.new_ones
     new_empty = convert.new_empty
+    new_empty_strided = memory_.new_empty_strided
     new_full = convert.new_full
     __bool__ = convert.to_bool
     __float__ = convert.to_float
@@ -702,17 +733,17 @@ class Tensor(Variable):
     __deepcopy__ = convert.deepcopy
     __reduce_ex__ = convert.reduce_ex
 
-    # ---- random numbers (ops/sampling.py) --------------------------------------------------------------------------------------
+    # ---- random numbers (ops/sampling.py, fills.py) ----------------------------------------------------------------------------
     bernoulli = sampling.bernoulli
-    bernoulli_ = sampling.bernoulli_
-    cauchy_ = sampling.cauchy_
-    exponential_ = sampling.exponential_
-    geometric_ = sampling.geometric_
-    log_normal_ = sampling.log_normal_
+    bernoulli_ = fills.bernoulli_
+    cauchy_ = fills.cauchy_
+    exponential_ = fills.exponential_
+    geometric_ = fills.geometric_
+    log_normal_ = fills.log_normal_
     multinomial = sampling.multinomial
-    normal_ = sampling.normal_
-    random_ = sampling.random_
-    uniform_ = sampling.uniform_
+    normal_ = fills.normal_
+    random_ = fills.random_
+    uniform_ = fills.uniform_
 
 
 classes.tensor = Tensor

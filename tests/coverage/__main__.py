@@ -41,7 +41,13 @@ def objects() -> list[Any]:
     """What `obj.x()` may be a method of: modules, optimizers, schedulers, loaders, distributions."""
     net = clew.nn.Linear(1, 1)
     optimizer = clew.optim.Adam(net.parameters())
-    made = [net, optimizer, clew.optim.lr_scheduler.StepLR(optimizer, 1), clew.nn.Sequential(net), clew.nn.ModuleList([net])]
+    made = [
+        net,
+        optimizer,
+        clew.optim.lr_scheduler.StepLR(optimizer, 1),
+        clew.nn.Sequential(net),
+        clew.nn.ModuleList([net]),
+    ]
     for path, make in (
         ("utils.data.DataLoader", lambda kind: kind([1])),
         ("utils.data.Dataset", lambda kind: kind()),
@@ -99,7 +105,9 @@ def main() -> int:
     """Exit status 0."""
     parser = argparse.ArgumentParser(prog="scripts/coverage", description=__doc__)
     parser.add_argument("-n", type=int, default=40, help="how many of the missing names to print")
-    parser.add_argument("--all", action="store_true", help="also the names of the table that are missing, by use")
+    parser.add_argument(
+        "--all", action="store_true", help="also the names of the table that are missing, by use"
+    )
     options = parser.parse_args()
     unknown = not_pytorchs()
     complete, count, lacking = programs(unknown)

@@ -40,6 +40,31 @@ def test_sort_is_stable(descending: bool) -> None:
     assert x.argsort(descending=descending, stable=True).tolist() == want
 
 
+def test_equal_elements_stand_where_introsort_leaves_them() -> None:
+    ones = clew.ones(17)
+    assert ones.sort().indices.tolist() == [8, 16, 15, 14, 13, 12, 11, 10, 9, 0, 7, 6, 5, 4, 3, 2, 1]
+    assert ones.sort(stable=True).indices.tolist() == list(range(17))
+    assert ones.mode().indices.item() == 1
+    assert [clew.zeros(5).kthvalue(k).indices.item() for k in range(1, 6)] == [3, 2, 0, 1, 4]
+    assert clew.ones(200).topk(4).indices.tolist() == [133, 134, 135, 132]
+    assert clew.ones(200).topk(3).indices.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("how", ["sort", "top", "quick"])
+@pytest.mark.parametrize("n", [1, 2, 3, 18, 100, 5000])
+def test_lines_with_ties_are_sorted_all_the_same(how: str, n: int) -> None:
+    from clew.ops.ties import visit
+
+    lines = rng.integers(0, 7, (4, n))
+    lines[1].sort()
+    k = max(1, n // 3)
+    order = visit(lines, how, k)
+    assert (np.sort(order, -1) == np.arange(n)).all()
+    left, want = np.take_along_axis(lines, order, -1), np.sort(lines, -1)
+    part = {"sort": slice(None), "top": slice(0, k), "quick": slice(k, k + 1)}[how]
+    assert (left[:, part] == want[:, part]).all()
+
+
 def test_nan_sorts_last_and_makes_the_median_nan() -> None:
     x = clew.tensor([2.0, nan, 1.0])
     assert x.sort().indices.tolist() == [2, 0, 1]

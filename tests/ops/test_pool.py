@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import clew
-from clew.ops import fold, pad, pool, resize
+from clew.ops import fold, indexed_pool, pad, pool, resize
 
 
 def leaf(*shape: int) -> Any:
@@ -21,7 +21,7 @@ CASES = {
     "max_pool2d": (lambda x: pool.max_pool2d(x, 3, 2, 1, ceil_mode=True), (1, 2, 5, 6)),
     "avg_pool2d": (lambda x: pool.avg_pool2d(x, 3, 2, 1, count_include_pad=False), (1, 2, 5, 6)),
     "adaptive_avg_pool2d": (lambda x: resize.adaptive_avg_pool2d(x, (3, 2)), (1, 2, 5, 6)),
-    "adaptive_max_pool1d": (lambda x: pool.adaptive_max_pool1d(x, 3), (1, 2, 7)),
+    "adaptive_max_pool1d": (lambda x: indexed_pool.adaptive_max_pool1d(x, 3), (1, 2, 7)),
     "unfold": (lambda x: fold.unfold(x, 2, padding=1, stride=2), (1, 2, 4, 5)),
     "fold": (lambda x: fold.fold(x, (4, 4), 2), (1, 8, 9)),
     "reflect": (lambda x: pad.pad(x, (2, 1), mode="reflect"), (1, 2, 4)),

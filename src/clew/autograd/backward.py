@@ -198,6 +198,8 @@ def _listed(values: Any) -> list[Any]:
 
 
 def _input_edge(tensor: Any) -> Edge:
+    if not isinstance(tensor, (Variable, GradientEdge)):
+        raise RuntimeError(f"all inputs have to be Tensors or GradientEdges, but got {type(tensor).__name__}")
     edge: Edge | None = tensor[:2] if isinstance(tensor, GradientEdge) else tensor.edge()
     if edge is None:
         raise RuntimeError("One of the differentiated Tensors does not require grad")
@@ -206,6 +208,11 @@ def _input_edge(tensor: Any) -> Edge:
 
 def _check_batches(roots: Sequence[Any], weights: Sequence[Any]) -> None:
     for i, (root, weight) in enumerate(zip(roots, weights, strict=True)):
+        if weight is not None and not weight._array.ndim:
+            raise IndexError(
+                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a "
+                "0-dim tensor to a number"
+            )
         if weight is not None and isinstance(root, Variable) and weight._array.shape[1:] != root._array.shape:
             raise RuntimeError(
                 "If `is_grads_batched=True`, we interpret the first dimension of each grad_output as the batch dimension. "
@@ -218,6 +225,11 @@ def _check_batches(roots: Sequence[Any], weights: Sequence[Any]) -> None:
 
 def _roots(roots: list[Any], weights: Sequence[Any], record: bool) -> list[tuple[Edge, Any]]:
     """The edges to start from, each with its gradient."""
+    for weight in weights:
+        if weight is not None and not isinstance(weight, Variable):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(weight).__name__}")
+    if not all(isinstance(root, (Variable, GradientEdge)) for root in roots):
+        raise AssertionError("Expected output to be a torch.Tensor")
     if len(weights) != len(roots):
         raise RuntimeError(f"got {len(roots)} tensors and {len(weights)} gradients")
     start: list[tuple[Edge, Any]] = []
@@ -246,8 +258,6 @@ def _cotangent(root: Any, weight: Any, index: int) -> Any:
                 f"grad can be implicitly created only for real scalar outputs but got {root.dtype}"
             )
         return wrap(np.ones(array.shape, array.dtype))
-    if not isinstance(weight, Variable):
-        raise TypeError(f"gradients can be either Tensors or None, but got {type(weight).__name__}")
     if weight._array.shape != array.shape:
         raise RuntimeError(
             f"Mismatch in shape: grad_output[{index}] has a shape of torch.Size({list(weight._array.shape)}) and "

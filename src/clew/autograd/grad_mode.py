@@ -167,6 +167,9 @@ class set_grad_enabled(_Mode):
 
     __slots__ = ("before", "mode")
 
+    def __repr__(self) -> str:
+        return f"torch.autograd.grad_mode.set_grad_enabled(mode={self.mode})"
+
     def __init__(self, mode: bool) -> None:
         if not isinstance(mode, bool):
             raise TypeError(

@@ -62,6 +62,9 @@ def _check(
     args = (inputs,) if isinstance(inputs, Variable) else tuple(inputs)
     checked = _check_inputs(args)
     outputs = func(*args)
+    for value in outputs if isinstance(outputs, (tuple, list)) else (outputs,):
+        if not isinstance(value, Variable):
+            raise AttributeError(f"'{type(value).__name__}' object has no attribute 'requires_grad'")
     found = _differentiable(outputs)
     if not found:
         return _check_constant(func, args, checked, eps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,7 +25,12 @@ DETACH_VIEW = (
 
 def increment_version(tensor: Any) -> None:
     """Count a write that autograd could not see (inference tensors do not count)."""
-    for each in [tensor] if isinstance(tensor, Variable) else tensor:
+    if not isinstance(tensor, Iterable):
+        raise RuntimeError("increment_version expect a Iterable[Tensor] as input")
+    tensors = [tensor] if isinstance(tensor, Variable) else list(tensor)
+    if not all(isinstance(each, Variable) for each in tensors):
+        raise RuntimeError("increment_version expects each element of the iterable to be a tensor")
+    for each in tensors:
         each.version()
         each.written()
 

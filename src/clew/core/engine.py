@@ -189,7 +189,8 @@ class Walk:
                         else:
                             self._add(sink.grad, g)
         for sink, g in leaves.items():
-            self._finish(sink, g)  # nothing, where it is done
+            if g is not None:
+                self._finish(sink, g)
 
     def expected(self, edges: Sequence[Edge]) -> int:
         """How many of some edges this walk will reach."""

@@ -19,9 +19,10 @@ from clew.core import raw
 from clew.core.modes import altered, is_grad_enabled, observe, observers, switches
 from clew.core.node import AccumulateGrad, Freed, internal, next_seq, user_place
 from clew.core.primitive import Primitive, note_modes, watch
+from clew.core.storage import resized, root_of
 from clew.core.variable import FLOAT32, FLOAT64, Retained, Variable, classes, wrap
 from clew.core.version import Version
-from clew.dtypes import from_numpy, legacy_name
+from clew.dtypes import cpp_name, from_numpy, legacy_name
 
 Step = tuple[Primitive, dict[str, Any]]
 _getframe = sys._getframe
@@ -31,6 +32,10 @@ LEAF_WRITE = "a leaf Variable that requires grad is being used in an in-place op
 VIEW_OF_LEAF_WRITE = "a view of a leaf Variable that requires grad is being used in an in-place operation."
 OVERLAP = (
     "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+    "Please clone() the tensor before performing the operation."
+)
+INPUT_OVERLAP = (
+    "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory location. "
     "Please clone() the tensor before performing the operation."
 )
 INFERENCE_WRITE = (
@@ -243,7 +248,14 @@ def check_history(tensor: Variable, recorded: bool) -> None:
 
 def overlaps(array: ndarray) -> bool:
     """Whether two elements of an array may share memory (a broadcast dimension)."""
-    return any(stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True))
+    return array.size > 0 and any(
+        stride == 0 and size > 1 for stride, size in zip(array.strides, array.shape, strict=True)
+    )
+
+
+def dense(array: Any) -> bool:
+    """Whether the elements fill their memory, in C or in Fortran order."""
+    return bool(array.flags.c_contiguous or array.flags.f_contiguous)
 
 
 def write(tensor: Any, result: Variable, shared: bool = False) -> Any:
@@ -475,19 +487,38 @@ def in_place_binary(
     return op_
 
 
-def store_out(out: Any, result: Variable) -> Any:
-    """Write a result into the tensor given as `out=`, giving it the result's shape."""
+def store_out(out: Any, result: Variable, *inputs: Any, exact: bool = False) -> Any:
+    """Write a result into the tensor given as `out=`, giving it the result's shape.
+
+    exact: the result's type is asked for, not one that it can be cast to; inputs: tensors that may not share memory
+    with `out` (those of operations that PyTorch computes right into `out`, not element by element).
+    """
     if result._edge is not None or (out.requires_grad and is_grad_enabled()):
         raise RuntimeError(
             "functions with out=... arguments don't support automatic differentiation, but one of the arguments "
             "requires grad."
         )
+    if exact and result._array.dtype != out._array.dtype:
+        have, want = cpp_name(out._array.dtype), cpp_name(result._array.dtype)
+        raise RuntimeError(f"Expected out tensor to have dtype {want}, but got {have} instead")
     refuse_cast(result._array.dtype, out._array.dtype)
     if out._counter is not None and out._counter.inference and not switches.inference:
         raise RuntimeError(INFERENCE_WRITE)
-    if out._array.shape != result._array.shape:
-        out._rebind(np.empty(result._array.shape, dtype=out._array.dtype))
-    out.memory()[...] = result._array
+    before = array = out.memory()
+    if array.shape != result._array.shape:
+        array = resized(array, result._array.shape)
+    looked_at = before if inputs else array
+    if 0 in looked_at.strides and overlaps(looked_at):
+        raise RuntimeError(OVERLAP)
+    written = array if root_of(array) is root_of(before) else root_of(before)
+    for tensor in inputs:
+        if tensor is out or (
+            np.may_share_memory(written, tensor._array) and dense(written) and dense(tensor._array)
+        ):
+            raise RuntimeError(INPUT_OVERLAP)
+    if array is not out._array:
+        out._rebind(array)
+    array[...] = result._array
     out.written()
     return out
 

@@ -49,8 +49,11 @@ def user_place(depth: int = 2) -> Place:
     """
     frame = _getframe(depth)
     code = frame.f_code
-    while internal[code.co_filename] and frame.f_back is not None:
-        frame = frame.f_back
+    while internal[code.co_filename]:
+        outer = frame.f_back
+        if outer is None:
+            break
+        frame = outer
         code = frame.f_code
     return code, frame.f_lasti
 
@@ -246,14 +249,12 @@ class Node:
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
 
-    def __getattr__(self, attribute: str) -> Any:
-        if attribute.startswith(("_saved_", "_raw_saved_")):  # never for slots: they are always set
-            return self.primitive.saved_attribute(self, attribute)
-        raise AttributeError(f"'{self.name()}' object has no attribute '{attribute}'")
-
+    # `_saved_<name>` are properties of each operation's class (see `Primitive`): a `__getattr__` here would make every
+    # read of a slot, of which the walk makes seven for each node, six times as slow.
     def __dir__(self) -> list[str]:
-        names = self.primitive.saved_attributes()
-        return [*super().__dir__(), *("_saved_" + name for name in names)]
+        kept = self.primitive.saved_attributes()
+        names = [name for name in super().__dir__() if not name.startswith(("_saved_", "_raw_saved_"))]
+        return [*names, *("_saved_" + name for name in kept)]
 
 
 class _Sink:

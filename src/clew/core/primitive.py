@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
+from functools import cache
 from operator import itemgetter
 from typing import Any
 
@@ -29,6 +30,15 @@ PACK_WRITES = (
     "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook cannot be modified "
     "by in-place operations as this can lead to unexpected side-effects. Please open an issue if you need to perform "
     "in-place operations on the input to a pack hook."
+)
+HOOKS_ON_FREED = (
+    "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the graph are freed "
+    "when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward through the graph a "
+    "second time or if you need to access saved variables after calling backward."
+)
+HOOKS_TWICE = (
+    "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of hooks is allowed "
+    "at a time."
 )
 _new = object.__new__
 INFERENCE_SAVED = (
@@ -97,9 +107,11 @@ class Primitive:
         self._rounded: Primitive | None = None
         self._prepare(vjps)
         node_name = node or name.title().replace("_", "") + "Backward0"
-        self.node: type[Node] = type(
-            node_name, (Node,), {"__slots__": (), "outputs": len(self.outputs), "__module__": "clew"}
-        )
+        body: dict[str, Any] = {"__slots__": (), "outputs": len(self.outputs), "__module__": "clew"}
+        for shown in (*map(_shown, self.saved_names), *self.inputs, *SHOWN_NUMBERS.get(node_name, ())):
+            body["_saved_" + shown] = _saved("_saved_" + shown)
+            body["_raw_saved_" + shown] = _saved("_raw_saved_" + shown)
+        self.node: type[Node] = type(node_name, (Node,), body)
 
     def _prepare(self, vjps: Mapping[str, Formula] | Formula | None) -> None:
         """Work out, once, what each formula needs and whether any of it is a tensor's values."""
@@ -299,6 +311,8 @@ class Primitive:
         name = next((n for n in self.saved_names if asked == _shown(n)), asked)
         for index, names in enumerate(self.needs):
             if name in names:
+                if attribute.startswith("_raw") and node.saved.__class__ is not tuple:
+                    return SavedTensor(node, name)
                 if node.saved.__class__ is not tuple:
                     raise_freed(node)
                 if not self.joint and node.saved[index] is None:
@@ -328,6 +342,8 @@ class Primitive:
         for index, names in enumerate(self.needs):
             values = node.saved if self.joint else node.saved[index]
             if values is not None and name in names:
+                if values[names.index(name)].__class__ is Packed:
+                    raise RuntimeError(HOOKS_TWICE)
                 values = tuple(
                     _packed(self._as_tensor(node, n, v), pack, unpack) if n == name else v
                     for n, v in zip(names, values, strict=True)
@@ -339,6 +355,12 @@ class Primitive:
 
 # What PyTorch's nodes show although it was left at its default.
 SHOWN_NUMBERS = {"AddBackward0": {"alpha": 1}, "SubBackward0": {"alpha": 1}}
+
+
+@cache
+def _saved(attribute: str) -> property:
+    """The property of nodes that shows a saved value."""
+    return property(lambda node: node.primitive.saved_attribute(node, attribute))
 
 
 def _shown(name: str) -> str:
@@ -361,6 +383,11 @@ class SavedTensor:
 
     def register_hooks(self, pack_hook: Callable[[Any], Any], unpack_hook: Callable[[Any], Any]) -> None:
         """Keep `pack_hook(value)`; `unpack_hook` makes the value of it again when backward wants it."""
+        for hook in (pack_hook, unpack_hook):
+            if not callable(hook):
+                raise TypeError(f"register_hooks(): hooks must be callable, not {type(hook).__name__}")
+        if self.node.saved.__class__ is not tuple:
+            raise RuntimeError(HOOKS_ON_FREED)
         self.node.primitive.repack(self.node, self.name, pack_hook, unpack_hook)
 
 

@@ -41,6 +41,7 @@ def constant(value: Any) -> Any:
 
 _SMALL = 1 << 14
 _FEW = 16
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _add = builtins.sum
 
 
@@ -59,6 +60,19 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return total(x, axis=axis, keepdims=keepdims, dtype=x.dtype)
 
 
+def total(x: Any) -> Any:
+    """∑ x over everything; the dtype stays.
+
+    Of up to 16 floats Python's own sum (in double precision) takes a fifth of the time of `np.add.reduce`, which
+    spends 0.6 µs on setting up. (`math.fsum` raises where infinities meet.)
+    """
+    if x.__class__ is np.ndarray and x.size <= _FEW:
+        dtype = x.dtype
+        if dtype is _FLOAT32 or dtype is _FLOAT64:
+            return dtype.type(_add((x if x.ndim == 1 else x.ravel()).tolist()))
+    return np.add.reduce(x, axis=None, dtype=x.dtype)
+
+
 def astype(x: Any, dtype: Any) -> Any:
     """`x` in another dtype."""
     return x.astype(dtype, copy=False)
@@ -70,9 +84,7 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     if gshape == shape:
         return g
     if not shape:
-        if g.size <= _FEW:  # the first addition of `np.add.reduce` costs as much as twenty of Python's
-            return g.dtype.type(_add(g.ravel().tolist()))
-        return np.add.reduce(g, axis=None, dtype=g.dtype)
+        return total(g)
     lead = len(gshape) - len(shape)
     axes = (*range(lead), *(i + lead for i, n in enumerate(shape) if n == 1 and gshape[i + lead] != 1))
     if axes:

@@ -199,13 +199,40 @@ class Variable:
 
     def requires_grad_(self, requires_grad: bool = True) -> Any:
         """Start (or stop) recording operations on this tensor, in place."""
+        if not isinstance(requires_grad, (bool, np.bool)):
+            raise TypeError(
+                "requires_grad_(): argument 'requires_grad' (position 1) must be bool, not "
+                f"{type(requires_grad).__name__}"
+            )
         if requires_grad and self._array.dtype.kind not in "fcV":
             raise RuntimeError("only Tensors of floating point dtype can require gradients")
         if not (requires_grad and self.grad_fn is not None):
             self.requires_grad = requires_grad
         return self
 
+    @property
+    def _grad_fn(self) -> Node | None:
+        return self.grad_fn
+
+    @property
+    def _backward_hooks(self) -> Any:
+        """The hooks of `register_hook` by their number; None before the first."""
+        edge = self.edge()
+        extras = None if edge is None else edge[0].extras
+        return None if edge is None or extras is None else extras.tensor_hooks.get(edge[1])
+
+    @property
+    def _post_accumulate_grad_hooks(self) -> Any:
+        """The hooks of `register_post_accumulate_grad_hook` by their number; None before the first."""
+        sink = self._meta
+        return (sink.post_accumulate_hooks or None) if isinstance(sink, AccumulateGrad) else None
+
     # ---- gradient ---------------------------------------------------------------------------------------------------
+    @property
+    def _grad(self) -> Any:
+        """`.grad` without a word about tensors that are no leaves."""
+        return None if self._meta is None else self._meta.grad
+
     @property
     def grad(self) -> Any:
         """The gathered gradient of a leaf (or of a tensor after `retain_grad()`); None before the first `backward`."""

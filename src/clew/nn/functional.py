@@ -13,6 +13,7 @@ import numpy as np
 from clew.core.inplace import in_place
 from clew.core.variable import wrap
 from clew.ops import activation as _activations
+from clew.ops import dropout as _dropouts
 from clew.ops.activation import (
     gelu,
     glu,
@@ -41,6 +42,21 @@ from clew.ops.elementwise import sigmoid
 from clew.ops.embedding import embedding as _embedding
 from clew.ops.embedding import one_hot
 from clew.ops.fold import fold, unfold
+from clew.ops.indexed_pool import (
+    adaptive_max_pool1d,
+    adaptive_max_pool1d_with_indices,
+    adaptive_max_pool2d,
+    adaptive_max_pool2d_with_indices,
+    adaptive_max_pool3d,
+    adaptive_max_pool3d_with_indices,
+    fractional_max_pool2d,
+    fractional_max_pool2d_with_indices,
+    fractional_max_pool3d,
+    fractional_max_pool3d_with_indices,
+    max_unpool1d,
+    max_unpool2d,
+    max_unpool3d,
+)  # fmt: skip
 from clew.ops.linalg import linear
 from clew.ops.loss import (
     binary_cross_entropy,
@@ -63,11 +79,8 @@ from clew.ops.loss import (
     triplet_margin_with_distance_loss,
 )  # fmt: skip
 from clew.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
-from clew.ops.pad import channel_shuffle, pad, pixel_shuffle, pixel_unshuffle
+from clew.ops.pad import channel_shuffle, native_channel_shuffle, pad, pixel_shuffle, pixel_unshuffle
 from clew.ops.pool import (
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    adaptive_max_pool3d,
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
@@ -75,14 +88,22 @@ from clew.ops.pool import (
     lp_pool2d,
     lp_pool3d,
     max_pool1d,
+    max_pool1d_with_indices,
     max_pool2d,
+    max_pool2d_with_indices,
     max_pool3d,
-    max_unpool1d,
-    max_unpool2d,
-    max_unpool3d,
+    max_pool3d_with_indices,
 )  # fmt: skip
-from clew.ops.resize import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d, interpolate
-from clew.ops.sampling import bernoulli_mask
+from clew.ops.resample import affine_grid, grid_sample
+from clew.ops.resize import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    interpolate,
+    upsample,
+    upsample_bilinear,
+    upsample_nearest,
+)
 from clew.ops.softmax import log_softmax as _log_softmax
 from clew.ops.softmax import softmax as _softmax
 from clew.ops.trigonometry import tanh
@@ -161,81 +182,77 @@ def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float =
 
 
 # ---- dropout ----------------------------------------------------------------------------------------------------------
-def _check_probability(p: float) -> None:
-    if p < 0.0 or p > 1.0:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+def _dropping(op: Any, write: Any, training: bool) -> Any:
+    """A dropout as `nn.functional` shows it: with `inplace`, and PyTorch's ValueError for what is no probability."""
+
+    def dropout(input: Any, p: float = 0.5, training: bool = training, inplace: bool = False) -> Any:
+        if p < 0.0 or p > 1.0:
+            raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
+        return (write if inplace else op)(input, p, training)
+
+    dropout.__name__ = dropout.__qualname__ = op.__name__
+    dropout.__doc__ = op.__doc__
+    return dropout
 
 
-def _dropped(input: Any, p: float, training: bool, inplace: bool, shape: tuple[int, ...]) -> Any:
-    """The input times a mask drawn for `shape`, kept values scaled by 1 / (1 − p)."""
-    _check_probability(p)
-    if not training or p == 0 or input.numel() == 0:
-        return input
-    if p == 1:
-        mask = input.new_zeros(())
-    else:
-        mask = bernoulli_mask(shape, 1 - p, input._array.dtype)
-    return input.mul_(mask) if inplace else input * mask
+dropout = _dropping(_dropouts.dropout, _dropouts.dropout_, True)
+alpha_dropout = _dropping(_dropouts.alpha_dropout, _dropouts.alpha_dropout_, False)
+feature_alpha_dropout = _dropping(_dropouts.feature_alpha_dropout, _dropouts.feature_alpha_dropout_, False)
+_feature_dropout = _dropping(_dropouts.feature_dropout, _dropouts.feature_dropout_, True)
 
 
-def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-    """Every value set to 0 with probability p, the others divided by 1 − p; the input itself out of training."""
-    return _dropped(input, p, training, inplace, input._array.shape)
-
-
-def _channel_dropout(input: Any, p: float, training: bool, inplace: bool, dims: int) -> Any:
-    shape = input._array.shape
-    batched = input.dim() == dims + 2
-    kept = shape[:2] if batched else shape[:1]
-    return _dropped(input, p, training, inplace, (*kept, *(1,) * dims))
+def _unbatched(dropout: Any, input: Any, p: float, training: bool, inplace: bool) -> Any:
+    """Dropout of a sample without a batch dimension."""
+    sample = input.unsqueeze_(0) if inplace else input.unsqueeze(0)
+    result = dropout(sample, p, training, inplace)
+    return result.squeeze_(0) if inplace else result.squeeze(0)
 
 
 def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-    """Whole channels of (N, C, L) set to 0."""
+    """Whole channels of (N, C, L) or (C, L) set to 0."""
     if input.dim() not in (2, 3):
         raise RuntimeError(
             f"dropout1d: Expected 2D or 3D input, but received a {input.dim()}D input. Note that dropout1d exists to "
             "provide channel-wise dropout on inputs with 1 spatial dimension, a channel dimension, and an optional batch "
             "dimension (i.e. 2D or 3D inputs)."
         )
-    return _channel_dropout(input, p, training, inplace, 1)
+    if input.dim() == 2:
+        return _unbatched(_feature_dropout, input, p, training, inplace)
+    return _feature_dropout(input, p, training, inplace)
+
+
+def _warn_of_rank(name: str, rank: int, dims: int) -> None:
+    """PyTorch's warning where channel-wise dropout gets neither a sample nor a batch of samples."""
+    if rank not in (dims + 1, dims + 2):
+        warnings.warn(
+            f"{name}: Received a {rank}-D input to {name}, which is deprecated and will result in an error in a future "
+            "release. To retain the behavior and silence this warning, please use dropout instead. Note that "
+            f"{name} exists to provide channel-wise dropout on inputs with {dims} spatial dimensions, a channel dimension, "
+            f"and an optional batch dimension (i.e. {dims + 1}D or {dims + 2}D inputs).",
+            stacklevel=3,
+        )
 
 
 def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-    """Whole channels of (N, C, H, W) set to 0."""
-    return _dropped(input, p, training, inplace, (*input._array.shape[:2], *(1,) * (input.dim() - 2)))
+    """Whole channels of (N, C, H, W) set to 0; (N, C, L) is taken as a batch, too."""
+    _warn_of_rank("dropout2d", input.dim(), 2)
+    if input.dim() == 3:
+        warnings.warn(
+            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior is desired - "
+            "input is interpreted as shape (N, C, L), where C is the channel dim. This behavior will change in a future "
+            "release to interpret the input as one without a batch dimension, i.e. shape (C, H, W). To maintain the 1D "
+            "channel-wise dropout behavior, please switch to using dropout1d instead.",
+            stacklevel=2,
+        )
+    return _feature_dropout(input, p, training, inplace)
 
 
 def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-    """Whole channels of (N, C, D, H, W) set to 0."""
-    return _dropped(input, p, training, inplace, (*input._array.shape[:2], *(1,) * (input.dim() - 2)))
-
-
-feature_dropout = dropout2d
-
-
-def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
-    """Dropout to SELU's negative limit, then scaled and shifted so that mean and variance stay."""
-    return _alpha_dropped(input, p, training, inplace, input._array.shape)
-
-
-def feature_alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Any:
-    """`alpha_dropout` of whole channels."""
-    return _alpha_dropped(input, p, training, inplace, (*input._array.shape[:2], *(1,) * (input.dim() - 2)))
-
-
-def _alpha_dropped(input: Any, p: float, training: bool, inplace: bool, shape: tuple[int, ...]) -> Any:
-    _check_probability(p)
-    if not training or p == 0:
-        return input
-    if p == 1:
-        return input * input.new_zeros(())
-    alpha = 1.7580993408473766
-    a = 1.0 / math.sqrt((alpha * alpha * p + 1) * (1 - p))
-    kept = bernoulli_mask(shape, 1 - p, input._array.dtype, scaled=False)
-    shift = (kept - 1) * (alpha * a) + alpha * a * p
-    result = input * (kept * a) + shift
-    return input.copy_(result) if inplace else result
+    """Whole channels of (N, C, D, H, W) or (C, D, H, W) set to 0."""
+    _warn_of_rank("dropout3d", input.dim(), 3)
+    if input.dim() != 5:
+        return _unbatched(_feature_dropout, input, p, training, inplace)
+    return _feature_dropout(input, p, training, inplace)
 
 
 # ---- embedding ----------------------------------------------------------------------------------------------------------
@@ -315,6 +332,13 @@ def local_response_norm(
         )
     if input.numel() == 0:
         return input
-    borders = (0, 0) * (input.dim() - 2) + (size // 2, (size - 1) // 2)
-    nearby = pad(input * input, borders).unfold(1, size, 1).mean(-1)
-    return input / (nearby * alpha + k) ** beta
+    square = input.mul(input)
+    if input.dim() == 3:
+        nearby = avg_pool2d(pad(square.unsqueeze(1), (0, 0, size // 2, (size - 1) // 2)), (size, 1), stride=1)
+        nearby = nearby.squeeze(1)
+    else:
+        n, c, first, *rest = input._array.shape
+        square = square.view(n, 1, c, first, math.prod(rest))
+        square = pad(square, (0, 0, 0, 0, size // 2, (size - 1) // 2))
+        nearby = avg_pool3d(square, (size, 1, 1), stride=1).squeeze(1).view(input._array.shape)
+    return input / nearby.mul(alpha).add(k).pow(beta)

@@ -17,9 +17,20 @@ def check_tensor(value: Any, function: str, name: str = "input", position: int =
     """The value if it is a tensor; PyTorch's TypeError otherwise."""
     if not isinstance(value, Variable):
         raise TypeError(
-            f"{function}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
+            f"{function}(): argument '{name}' (position {position}) must be Tensor, not {type_name(value)}"
         )
     return value
+
+
+_HEAP_TYPE = 1 << 9  # in a type's flags: made by a class statement
+
+
+def type_name(value: Any) -> str:
+    """The name of a value's type as Python's C side has it: `numpy.ndarray`, but `MyClass` without its module."""
+    kind = type(value)
+    if kind.__flags__ & _HEAP_TYPE or kind.__module__ == "builtins":
+        return kind.__name__
+    return f"{kind.__module__}.{kind.__name__}"
 
 
 def wrap_dim(dim: Any, ndim: int) -> int:
@@ -139,3 +150,27 @@ def underivable(name: str) -> Callable[[Any, Any], Any]:
         raise RuntimeError(f"derivative for aten::{name} is not implemented")
 
     return formula
+
+
+def not_derived(what: str) -> Callable[[Any, Any], Any]:
+    """The formula of an operand whose derivative PyTorch leaves out."""
+
+    def formula(xp: Any, g: Any) -> Any:
+        raise NotImplementedError(f"the derivative for '{what}' is not implemented.")
+
+    return formula
+
+
+def no_signature(function: str, *args: Any) -> TypeError:
+    """PyTorch's error for arguments that none of a function's signatures takes."""
+    got = ", ".join("Tensor" if isinstance(a, Variable) else type(a).__name__ for a in args)
+    return TypeError(
+        f"{function}() received an invalid combination of arguments - got ({got}), but expected one of:"
+    )
+
+
+def check_operands(function: str, input: Any, other: Any) -> None:
+    """TypeError unless both are tensors or numbers, and one of them a tensor."""
+    tensors = [isinstance(v, Variable) for v in (input, other)]
+    if not any(tensors) or not all(t or is_number(v) for t, v in zip(tensors, (input, other), strict=True)):
+        raise no_signature(function, input, other)

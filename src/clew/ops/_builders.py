@@ -180,6 +180,7 @@ def unary(
 
     op.__name__ = op.__qualname__ = name
     op.__doc__ = explain
+    op.__code__ = op.__code__.replace(co_name=name)
     made: Any = op
     made.primitive = primitive
     return made
@@ -284,9 +285,12 @@ def binary(
             if internal[code.co_filename]:
                 made.code, made.lasti = user_place(2)
             result._edge = (made, 0)
-            if value.__class__ is ndarray and (
-                a.shape != value.shape or (edge2 is not None and b.shape != value.shape)
-            ):
+            if (
+                value.__class__ is ndarray
+                and kind is not float
+                and kind is not int
+                and (a.shape != value.shape or (edge2 is not None and b.shape != value.shape))
+            ):  # one of them was broadcast
                 made.metas = (
                     None if edge1 is None else (a.shape, dtype),
                     None if edge2 is None else (b.shape, dtype),
@@ -313,9 +317,17 @@ def binary(
 
         op.__name__ = op.__qualname__ = name
         op.__doc__ = explain
+        # CPython specialises attribute access by code object: shared by all operators, it would meet a different class
+        # of nodes each time, and every store to a slot would take five times as long.
+        op.__code__ = op.__code__.replace(co_name=name)
         return op
 
     def foreign(input: Any, other: Any, out: Any) -> Any:
+        if not isinstance(input, Variable):
+            raise TypeError(
+                f"descriptor '__{name}__' for 'torch._C.TensorBase' objects doesn't apply to a "
+                f"'{type(input).__name__}' object"
+            )
         if other.__class__ is ndarray:
             other = wrap(other)
         return general(input, other, out) if isinstance(other, _OPERANDS) else NotImplemented
@@ -324,6 +336,21 @@ def binary(
     op.operator = make(foreign)
     op.primitive = primitive
     return op
+
+
+def of_tensors(both: Operator, second: str = "other") -> Operator:
+    """An operator whose operands may not be numbers. TypeError for them; second: the second operand's name."""
+    name = both.__name__
+
+    def op(input: Any, other: Any, *, out: Any = None) -> Any:
+        check_tensor(input, name)
+        return both(input, check_tensor(other, name, second, 2), out=out)
+
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = both.__doc__
+    made: Any = op
+    made.primitive = both.primitive
+    return made
 
 
 _NOTHING_TWICE: tuple[tuple[Any, ...], ...] = ((), ())
@@ -367,6 +394,14 @@ def constant(number: Any, dtype: Any) -> Any:
     array = kept[number] = np.array(number, dtype)
     array.flags.writeable = False
     return array
+
+
+def kept_number(number: Any, dtype: Any) -> Any:
+    """A number that recurs, such as a momentum, as an operand for arrays of a type."""
+    if number.__class__ is not float:
+        return number
+    kept = constants(dtype).get(number)
+    return constant(number, dtype) if kept is None else kept
 
 
 def compute(
@@ -445,3 +480,49 @@ def single(primitive: Primitive, input: Any, value: Any, saved: tuple[Any, ...],
     if observers:
         observe(made, (input,), (result,))
     return result
+
+
+def several(
+    primitive: Primitive,
+    value: Any,
+    inputs: tuple[Any, ...],
+    edges: tuple[Any, ...],
+    saved: tuple[Any, ...],
+    versions: tuple[tuple[Version, int], ...],
+    depth: int = 2,
+) -> Any:
+    """The fast way of a function of several tensors, where `recording(edges)`: wrap and record.
+
+    saved: what each formula gets; their gradients have the right shape and type by themselves. versions: of the
+    tensors among it, in the inputs' order. depth: how many calls up the user may be.
+    """
+    result = _new(classes.tensor)
+    result._array = value
+    result._counter = result._view = result._meta = None
+    made = primitive.node()
+    made.primitive = primitive
+    made.edges = edges
+    made.seq = next_seq()
+    made.metas = made.extras = None
+    made.saved = saved
+    made.versions = versions
+    made.code, made.lasti = user_place(depth + 1)
+    result._edge = (made, 0)
+    if altered:
+        note_modes(made)
+    if observers:
+        observe(made, inputs, (result,))
+    return result
+
+
+def edge_of(tensor: Any) -> Any:
+    """Where a tensor's gradient goes; None for no tensor."""
+    return None if tensor is None else tensor._edge if tensor._view is None else tensor.edge()
+
+
+def recording(edges: tuple[Any, ...]) -> bool:
+    """Whether an operation on tensors with these edges is recorded."""
+    for edge in edges:
+        if edge is not None:
+            return not altered or switches.grad
+    return False

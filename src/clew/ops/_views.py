@@ -8,36 +8,10 @@ import numpy as np
 from numpy import ndarray
 
 from clew.core.primitive import Primitive
+from clew.core.storage import start_of, strided
 
 
 # ---- arrays by strides -------------------------------------------------------------------------------------------------
-def root_of(array: ndarray) -> ndarray:
-    """The array that owns the memory."""
-    base = array.base
-    while base.__class__ is ndarray:
-        array, base = base, base.base
-    return array
-
-
-def start_of(array: ndarray) -> int:
-    """How many bytes after the start of its storage an array begins."""
-    root = root_of(array)
-    return 0 if root is array else array.__array_interface__["data"][0] - root.__array_interface__["data"][0]
-
-
-def strided(array: ndarray, shape: tuple[int, ...], strides: tuple[int, ...], start: int) -> ndarray:
-    """A view of the storage of `array` by strides, beginning `start` bytes after the start of the storage."""
-    root = root_of(array)
-    if not root.flags.c_contiguous:
-        root = root.transpose(sorted(range(root.ndim), key=lambda d: -root.strides[d]))
-        if not root.flags.c_contiguous:  # memory that NumPy does not own, with gaps
-            begin = start - start_of(array)
-            return np.lib.stride_tricks.as_strided(
-                array.reshape(-1)[begin // array.itemsize :], shape, strides
-            )
-    return ndarray(shape, array.dtype, root, start if 0 not in shape else 0, strides)
-
-
 def _broadcast(array: ndarray, size: tuple[int, ...]) -> ndarray:
     """`np.broadcast_to`, writable."""
     return strided(array, size, _expanded_strides(array, size), start_of(array))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clew.core.primitive import Primitive
-from clew.dtypes import dtype, legacy_name
+from clew.dtypes import dtype, float64, legacy_name
 from clew.ops._arguments import COMPLEX, check_tensor, legacy, tensor_dtype, wrap_dim
 from clew.ops._builders import compute, unary
 from clew.ops.special import erf
@@ -131,7 +131,7 @@ def rrelu(
     array = noise.memory()
     negative = array <= 0
     if training:
-        slopes = noise.new_empty(int(negative.sum())).uniform_(lower, upper)._array
+        slopes = noise.new_empty(int(negative.sum()), dtype=float64).uniform_(lower, upper)._array
     else:
         slopes = (lower + upper) / 2
     array[~negative] = 1

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from clew.core.inplace import store_out
+from clew.core.inplace import check_write, in_place, store_out, write
+from clew.core.modes import altered, switches
 from clew.core.primitive import Primitive
 from clew.core.promotion import result_dtype
 from clew.dtypes import legacy_name
 from clew.ops._arguments import check_tensor
+from clew.ops._autocast import lowered
 from clew.ops._builders import convert
 from clew.ops.linalg import (
     _batch_times,
@@ -24,6 +26,7 @@ from clew.ops.linalg import (
     turned,
     widely,
 )  # fmt: skip
+from clew.ops.memory import resize_
 
 __all__ = ["addbmm", "addmm", "addmv", "addr", "baddbmm"]
 
@@ -105,12 +108,16 @@ def _three(name: str, tensors: tuple[Any, Any, Any], names: tuple[str, str]) -> 
 
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
     """β·input + α·(A·B), `input` broadcast to the product (n × p)."""
+    if altered and switches.autocast:
+        input, mat1, mat2 = lowered(input, mat1, mat2)
     _check_addmm(*_three("addmm", (input, mat1, mat2), ("mat1", "mat2")))
     return _run_sum(_addmm, (input, mat1, mat2), beta, alpha, out)
 
 
 def addmv(input: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
     """β·input + α·(A·x), `input` broadcast to the product (n)."""
+    if altered and switches.autocast:
+        input, mat, vec = lowered(input, mat, vec)
     self, a, v = _three("addmv", (input, mat, vec), ("mat", "vec"))
     if a.ndim != 2 or v.ndim != 1 or self.ndim > 1:
         raise RuntimeError(f"vector + matrix @ vector expected, got {self.ndim}, {a.ndim}, {v.ndim}")
@@ -140,6 +147,8 @@ def addr(input: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1, out
 
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
     """β·inputᵢ + α·(Aᵢ·Bᵢ) for every i, `input` broadcast to the products (b × n × p)."""
+    if altered and switches.autocast:
+        input, batch1, batch2 = lowered(input, batch1, batch2)
     self, a, b = _three("baddbmm", (input, batch1, batch2), ("batch1", "batch2"))
     if a.ndim == 3 and b.ndim == 3:
         _check_expands(self, (a.shape[0], a.shape[1], b.shape[2]))
@@ -156,6 +165,8 @@ def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any =
 
 def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1, out: Any = None) -> Any:
     """β·input + α·∑ᵢ Aᵢ·Bᵢ, `input` broadcast to the sum of products (n × p)."""
+    if altered and switches.autocast:
+        input, batch1, batch2 = lowered(input, batch1, batch2)
     self, a, b = _three("addbmm", (input, batch1, batch2), ("batch1", "batch2"))
     for batch, name in ((a, "batch1"), (b, "batch2")):
         if batch.ndim != 3:
@@ -170,3 +181,15 @@ def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 
         )
     _check_expands(self, (a.shape[1], b.shape[2]))
     return _run_sum(_addbmm, (input, batch1, batch2), beta, alpha, out)
+
+
+_addbmm_ = in_place(addbmm)
+
+
+def addbmm_(self: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """In-place form of `addbmm`. A tensor without history that is smaller than the product grows to its size."""
+    result = addbmm(self, batch1, batch2, beta=beta, alpha=alpha)
+    if result.shape == self.shape or self.requires_grad or result.requires_grad:
+        return _addbmm_(self, batch1, batch2, beta=beta, alpha=alpha)
+    check_write(self)
+    return write(resize_(self, result.shape), result)

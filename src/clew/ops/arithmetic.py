@@ -17,6 +17,7 @@ from clew.ops._arguments import (
     NUMBERS,
     check_tensor,
     is_number,
+    no_signature,
     tensor_dtype,
     underivable,
     without,
@@ -124,6 +125,8 @@ subtract = sub
 
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """other - alpha·input."""
+    if not isinstance(input, Variable):
+        raise no_signature("rsub", input, other)
     if alpha != 1:
         return sub(other, input, alpha=alpha)
     return (minus_from if is_number(other) else _rsub)(input, other)
@@ -175,6 +178,8 @@ _div_trunc = binary(
     check=without("div_trunc_cpu", 0, 3),
     explain="the quotient towards zero",
 )
+# PyTorch rounds the quotient of 16-bit floats before it cuts it off.
+_div_trunc.primitive._rounded = _div_trunc.primitive
 _div_floor = binary(
     "div",
     np.floor_divide,
@@ -238,6 +243,8 @@ remainders = [_modulo("remainder", np.remainder, _div_floor, f"RemainderBackward
 
 def fmod(input: Any, other: Any, *, out: Any = None) -> Any:
     """input - other·trunc(input / other): the sign is that of `input`."""
+    if is_number(input):
+        raise no_signature("fmod", input, other)
     return _fmods[not is_number(other)](input, other, out=out)
 
 
@@ -435,10 +442,7 @@ def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
     if isinstance(input, Variable):
         return (power_number if is_number(exponent) else power)(input, exponent, out=out)
     if not isinstance(exponent, Variable):
-        raise TypeError(
-            f"pow() received an invalid combination of arguments - got ({type(input).__name__}, "
-            f"{type(exponent).__name__}), but expected one of:"
-        )
+        raise no_signature("pow", input, exponent)
     return power_of_number(exponent, input, out=out)
 
 
@@ -473,7 +477,7 @@ def modulo(self: Any, other: Any) -> Any:
 
 def divided_from(self: Any, other: Any) -> Any:
     """`other / self`"""
-    return mul(reciprocal(self), other) if known(other) else NotImplemented
+    return mul(self.reciprocal(), other) if known(other) else NotImplemented
 
 
 def reflected(op: Callable[..., Any]) -> Callable[[Any, Any], Any]:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from clew.core.variable import wrap
-from clew.dtypes import legacy_name
-from clew.ops._arguments import check_tensor, legacy, refusal, without
-from clew.ops._builders import binary, broadcast_error, unary
+from clew.dtypes import dtype, legacy_name
+from clew.ops._arguments import check_tensor, is_number, legacy, no_signature, refusal, without
+from clew.ops._builders import binary, broadcast_error, of_tensors, unary
 
 __all__ = [
     "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
@@ -25,16 +25,25 @@ __all__ = [
 
 
 # ---- comparisons ---------------------------------------------------------------------------------
-def _order(name: str, function: Callable[[Any, Any], Any], sign: str) -> Any:
-    return binary(name, function, None, check=without(f"{name}_cpu"), explain=f"a {sign} b, elementwise")
+def _order(name: str, function: Callable[[Any, Any], Any], sign: str, *refused: int) -> Any:
+    """A comparison: of a tensor with a tensor or a number. refused: types without an order."""
+    kernel = without(f"{name}_cpu", *refused) if refused else None
+
+    def check(input: Any, other: Any, want: dtype) -> None:
+        if is_number(input):
+            raise no_signature(name, input, other)
+        if kernel is not None:
+            kernel(input, other, want)
+
+    return binary(name, function, None, check=check, explain=f"a {sign} b, elementwise")
 
 
-eq = binary("eq", operator.eq, None, explain="a = b, elementwise")
-ne = not_equal = binary("ne", operator.ne, None, explain="a ≠ b, elementwise")
-lt = less = _order("lt", operator.lt, "<")
-le = less_equal = _order("le", operator.le, "≤")
-gt = greater = _order("gt", operator.gt, ">")
-ge = greater_equal = _order("ge", operator.ge, "≥")
+eq = _order("eq", operator.eq, "=")
+ne = not_equal = _order("ne", operator.ne, "≠")
+lt = less = _order("lt", operator.lt, "<", 3)
+le = less_equal = _order("le", operator.le, "≤", 3)
+gt = greater = _order("gt", operator.gt, ">", 3)
+ge = greater_equal = _order("ge", operator.ge, "≥", 3)
 
 
 def equal(input: Any, other: Any) -> bool:
@@ -73,9 +82,13 @@ def allclose(
 
 
 # ---- logic ---------------------------------------------------------------------------------------
-logical_and = binary("logical_and", np.logical_and, None, explain="Whether both are non-zero.")
-logical_or = binary("logical_or", np.logical_or, None, explain="Whether one is non-zero.")
-logical_xor = binary("logical_xor", np.logical_xor, None, explain="Whether exactly one is non-zero.")
+def _logic(name: str, ufunc: Any, explain: str) -> Any:
+    return of_tensors(binary(name, ufunc, None, explain=explain))
+
+
+logical_and = _logic("logical_and", np.logical_and, "Whether both are non-zero.")
+logical_or = _logic("logical_or", np.logical_or, "Whether one is non-zero.")
+logical_xor = _logic("logical_xor", np.logical_xor, "Whether exactly one is non-zero.")
 logical_not = unary("logical_not", np.logical_not, None, keep=True, explain="Whether x is zero.")
 
 
@@ -94,8 +107,8 @@ bitwise_or = _bits("bitwise_or", np.bitwise_or, "bitwise_or_cpu", "a | b")
 bitwise_xor = _bits("bitwise_xor", np.bitwise_xor, "bitwise_xor_cpu", "a ^ b")
 bitwise_left_shift = _bits("bitwise_left_shift", np.left_shift, "lshift_cpu", "a << b", 0)
 bitwise_right_shift = _bits("bitwise_right_shift", np.right_shift, "rshift_cpu", "a >> b", 0)
-gcd = _bits("gcd", np.gcd, "gcd_cpu", "The greatest common divisor.", 0)
-lcm = _bits("lcm", np.lcm, "lcm_cpu", "The least common multiple.", 0)
+gcd = of_tensors(_bits("gcd", np.gcd, "gcd_cpu", "The greatest common divisor.", 0))
+lcm = of_tensors(_bits("lcm", np.lcm, "lcm_cpu", "The least common multiple.", 0))
 _bitwise_not = unary("bitwise_not", np.invert, None, keep=True)
 
 

@@ -22,10 +22,18 @@ __all__ = [
 
 # ---- parts ---------------------------------------------------------------------------------------
 _real = Primitive(
-    "real", lambda self: self.real, {"self": lambda xp, g: g}, node="SelectBackward0", holomorphic=False
+    "real",
+    lambda self: self.real,
+    {"self": lambda xp, g: xp.call(_complex, g, xp.zeros_like(g))},
+    node="SelectBackward0",
+    holomorphic=False,
 )
 _imag = Primitive(
-    "imag", lambda self: self.imag, {"self": lambda xp, g: g * 1j}, node="SelectBackward0", holomorphic=False
+    "imag",
+    lambda self: self.imag,
+    {"self": lambda xp, g: xp.call(_complex, xp.zeros_like(g), g)},
+    node="SelectBackward0",
+    holomorphic=False,
 )
 
 
@@ -44,7 +52,9 @@ def imag(input: Any) -> Any:
 def _angle(a: Any) -> Any:
     if a.dtype.kind == "c":
         return np.angle(a)
-    return np.where(a != a, a, np.where(a < 0, a.dtype.type(np.pi), a.dtype.type(0)))
+    made = np.asarray(np.multiply(a < 0, np.pi, dtype=a.dtype))
+    np.copyto(made, a, where=a != a)
+    return made
 
 
 def _angle_slope(xp: Any, g: Any, self: Any) -> Any:
@@ -60,7 +70,7 @@ angle = unary("angle", _angle, _angle_slope, holomorphic=False, explain="The ang
 # ---- conjugates ----------------------------------------------------------------------------------
 conj_physical = unary(
     "conj_physical",
-    np.conj,
+    lambda a: np.conj(a) if a.dtype.kind == "c" else a.copy(),
     lambda xp, g: xp.conj(g),
     keep=True,
     holomorphic=False,
@@ -91,15 +101,21 @@ def is_conj(input: Any) -> bool:
 
 
 # ---- complex from real ---------------------------------------------------------------------------
-_complex = Primitive(
+def _from_parts_array(real: Any, imag: Any) -> Any:
+    made = np.empty(np.broadcast_shapes(real.shape, imag.shape), np.result_type(real, np.complex64))
+    made.real, made.imag = real, imag
+    return made
+
+
+_complex: Primitive = Primitive(
     "complex",
-    lambda real, imag: real + 1j * imag,
+    _from_parts_array,
     {"real": lambda xp, g: xp.real(g), "imag": lambda xp, g: xp.imag(g)},
     holomorphic=False,
 )
 _polar = Primitive(
     "polar",
-    lambda abs, angle: abs * np.exp(1j * angle),
+    lambda abs, angle: _from_parts_array(abs * np.cos(angle), abs * np.sin(angle)),
     {
         "abs": lambda xp, g, out: xp.real(xp.conj(g) * xp.call(sgn.primitive, out)),
         "angle": lambda xp, g, out: xp.real(xp.conj(g) * (1j * out)),
@@ -125,6 +141,10 @@ def _from_parts(primitive: Primitive, first: Any, second: Any, names: tuple[str,
         result = primitive(first, second)
     except ValueError:
         raise broadcast_error(first._array.shape, second._array.shape) from None
+    if out is not None and out._array.dtype != result._array.dtype:
+        raise RuntimeError(
+            f"Expected object of scalar type {legacy(result)} but got scalar type {legacy(out)} for argument 'out'"
+        )
     return result if out is None else store_out(out, result)
 
 

@@ -18,15 +18,17 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from clew.core.modes import altered, switches
 from clew.core.primitive import Primitive
-from clew.dtypes import from_numpy, tensor_type_name
+from clew.dtypes import cpp_name, legacy_name, tensor_type_name
 from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor
-from clew.ops.linalg import _C_NAMES, widely
+from clew.ops._autocast import lowered
+from clew.ops.linalg import widely
 from clew.ops.pad import constant_pad
 
 __all__ = [
-    "conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+    "conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution",
 ]  # fmt: skip
 
 Sizes = tuple[int, ...]
@@ -292,27 +294,39 @@ def _numbers(value: Any, rank: int, name: str) -> Sizes:
     return found
 
 
-def _check_types(input: Any, weight: Any, bias: Any) -> None:
+def _check_types(input: Any, weight: Any, bias: Any, transposed: bool) -> None:
     """RuntimeError where types differ, NotImplementedError for bool."""
     x, w = input._array.dtype, weight._array.dtype
-    if x != w:
-        raise RuntimeError(
-            f"Input type ({tensor_type_name(x)}) and weight type ({tensor_type_name(w)}) should be the same or input should "
-            "be a MKLDNN tensor and weight is a dense tensor"
-        )
-    if bias is not None and bias._array.dtype != x:
-        names = [_C_NAMES[from_numpy(d).name] for d in (x, bias._array.dtype)]
-        raise RuntimeError("Input type ({}) and bias type ({}) should be the same".format(*names))
+    b = x if bias is None else bias._array.dtype
+    if x != w and (transposed or b == x):
+        if x == np.float32 and input._array.shape[0] > 1:  # PyTorch asks another library then
+            raise RuntimeError(
+                f"Input type ({tensor_type_name(x)}) and weight type ({tensor_type_name(w)}) should be the same or input "
+                "should be a MKLDNN tensor and weight is a dense tensor"
+            )
+        raise RuntimeError(f"expected scalar type {legacy_name(x)} but found {legacy_name(w)}")
+    if b != x:
+        raise RuntimeError(f"Input type ({cpp_name(x)}) and bias type ({cpp_name(b)}) should be the same")
     if x.kind == "b":
-        raise NotImplementedError("\"slow_conv2d_cpu\" not implemented for 'Bool'")
+        raise NotImplementedError(
+            f"\"{_kernel_name(input._array.ndim - 2, transposed)}\" not implemented for 'Bool'"
+        )
+
+
+def _kernel_name(rank: int, transposed: bool) -> str:
+    """What PyTorch calls the kernel of a convolution."""
+    if transposed:
+        return f"slow_conv_transpose{max(rank, 2)}d_out_cpu"
+    return "compute_columns3d" if rank == 3 else "slow_conv2d_cpu"
 
 
 def _check_shapes(x: Sizes, w: Sizes, bias: Any, groups: int, transposed: bool) -> None:
     """RuntimeError where channels do not fit."""
     note = "transposed=1" if transposed else f"groups={groups}"
-    if not w[0]:
+    if w[0] < groups:
         raise RuntimeError(
-            f"Given groups={groups}, expected weight to be at least 1 at dimension 0, but got weight of size {list(w)} instead"
+            f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of size "
+            f"{list(w)} instead"
         )
     if w[0] % groups:
         raise RuntimeError(
@@ -343,6 +357,28 @@ def _check_kernel(x: Sizes, w: Sizes, padding: Sizes, dilation: Sizes) -> None:
             f"Calculated padded input size per channel: ({' x '.join(map(str, size))}). Kernel size: "
             f"({' x '.join(map(str, kernel))}). Kernel size can't be greater than actual input size"
         )
+    _check_nonempty(x, w)
+
+
+def _check_nonempty(x: Sizes, w: Sizes) -> None:
+    """RuntimeError where a kernel or an image has no extent."""
+    if not all(w[2:]):
+        spread = (
+            "but got: {} x {} x {} (TxHxW)" if len(w) == 5 else "but got kernel_height: {} kernel_width: {}"
+        )
+        raise RuntimeError(
+            f"kernel size should be greater than zero, {spread.format(*_at_least_two(w[2:], 1))}"
+        )
+    if x[0] and x[1] and not all(x[2:]):
+        shape = [*x[:2], *_at_least_two(x[2:], 1)]
+        raise RuntimeError(
+            f"Only zero batch or zero channel inputs are supported, but got input shape: {shape}"
+        )
+
+
+def _at_least_two(numbers: Sizes, first: int) -> Sizes:
+    """PyTorch convolves one dimension as two: its sentences show both."""
+    return (first, *numbers) if len(numbers) == 1 else numbers
 
 
 def _batched(name: str, rank: int, input: Any, weight: Any, bias: Any) -> tuple[Any, bool]:
@@ -360,19 +396,35 @@ def _batched(name: str, rank: int, input: Any, weight: Any, bias: Any) -> tuple[
     return (input, True) if have == rank + 2 else (shapes.unsqueeze(input, 0), False)
 
 
-def _settle(rank: int, weight: Any, **values: Any) -> dict[str, Sizes]:
+def _settle(rank: int, x: Any, weight: Any, **values: Any) -> dict[str, Sizes]:
     """The per-dimension arguments as tuples, checked; the kernel's rank decides how many."""
     rank = weight._array.ndim - 2
+    if rank < 1:
+        raise RuntimeError("weight should have at least three dimensions")
     found = {name: _numbers(value, rank, name) for name, value in values.items()}
     for name, numbers in found.items():
         if min(numbers, default=1) < (0 if "padding" in name else 1):
+            if name == "dilation" and min(numbers) < 0:
+                raise RuntimeError("dilation should be greater than zero")
             kind = "negative" if "padding" in name else "non-positive"
             raise RuntimeError(f"{kind} {name} is not supported")
+    _check_ranks(x, weight, " ")
     return found
+
+
+def _check_ranks(x: Any, weight: Any, gap: str = "") -> None:
+    """RuntimeError where the input has not as many dimensions as the kernel."""
+    have, want = x._array.shape, weight._array.shape
+    if len(have) != len(want):
+        raise RuntimeError(
+            f"Expected {len(want)}-dimensional input for {len(want)}-dimensional weight{gap}{list(want)}, but got "
+            f"{len(have)}-dimensional input of size {list(have)} instead"
+        )
 
 
 def _same(input: Any, weight: Any, stride: Any, dilation: Any, rank: int) -> tuple[Any, Sizes]:
     """The input and the padding of `padding="same"`: an odd total puts the extra zero at the end."""
+    _check_ranks(input, weight)
     if any(s != 1 for s in _numbers(stride, rank, "stride")):
         raise RuntimeError("padding='same' is not supported for strided convolutions")
     totals = [
@@ -396,6 +448,8 @@ def _conv(rank: int) -> Callable[..., Any]:
         dilation: Any = 1,
         groups: int = 1,
     ) -> Any:
+        if altered and switches.autocast:
+            input, weight, bias = lowered(input, weight, bias)
         x, batched = _batched(name, rank, input, weight, bias)
         if isinstance(padding, str):
             if padding not in ("same", "valid"):
@@ -403,6 +457,7 @@ def _conv(rank: int) -> Callable[..., Any]:
             x, padding = (x, 0) if padding == "valid" else _same(x, weight, stride, dilation, rank)
         settled = _settle(
             rank,
+            x,
             weight,
             stride=_spelled(stride, rank),
             padding=_spelled(padding, rank),
@@ -410,8 +465,8 @@ def _conv(rank: int) -> Callable[..., Any]:
         )
         if groups <= 0:
             raise RuntimeError("non-positive groups is not supported")
-        _check_types(x, weight, bias)
         _check_shapes(x._array.shape, weight._array.shape, bias, groups, False)
+        _check_types(x, weight, bias, False)
         _check_kernel(x._array.shape, weight._array.shape, settled["padding"], settled["dilation"])
         result = _convolution(x, weight, bias, **settled, groups=groups)
         return result if batched else shapes.squeeze(result, 0)
@@ -437,26 +492,33 @@ def _conv_transpose(rank: int) -> Callable[..., Any]:
         input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, output_padding: Any = 0, groups: int = 1,
         dilation: Any = 1,
     ) -> Any:  # fmt: skip
+        if altered and switches.autocast:
+            input, weight, bias = lowered(input, weight, bias)
         x, batched = _batched(name, rank, input, weight, bias)
         if isinstance(padding, str):
             raise TypeError(f"{name}(): argument 'padding' must be tuple of ints, not str")
         settled = _settle(
-            rank, weight, stride=_spelled(stride, rank), padding=_spelled(padding, rank), dilation=_spelled(dilation, rank),
+            rank, x, weight, stride=_spelled(stride, rank), padding=_spelled(padding, rank), dilation=_spelled(dilation, rank),
             output_padding=_spelled(output_padding, rank),
         )  # fmt: skip
         if groups <= 0:
             raise RuntimeError("non-positive groups is not supported")
-        _check_types(x, weight, bias)
         _check_shapes(x._array.shape, weight._array.shape, bias, groups, True)
+        _check_types(x, weight, bias, True)
         extra = settled.pop("output_padding")
         _check_output_padding(rank, extra, settled)
         numbers = zip(x._array.shape[2:], weight._array.shape[2:], extra, *settled.values(), strict=True)
         size = tuple([(n - 1) * s - 2 * p + d * (k - 1) + 1 + e for n, k, e, s, p, d in numbers])
+        _check_nonempty(x._array.shape, weight._array.shape)
         if min(size, default=1) < 1:
+            have, made = (" x ".join(map(str, _at_least_two(n, 1))) for n in (x._array.shape[2:], size))
             raise RuntimeError(
-                f"Given input size per channel: ({' x '.join(map(str, x._array.shape[2:]))}). Calculated output size per "
-                f"channel: ({' x '.join(map(str, size))}). Output size is too small"
+                f"Given input size per channel: ({have}). Calculated output size per channel: ({made}). Output size is too "
+                "small"
             )
+        further = [e // s for e, s in zip(extra, settled["stride"], strict=True)]
+        if any(further):  # where the output goes on for further windows, the input does so with zeros
+            x = constant_pad(x, [n for count in reversed(further) for n in (0, count)])
         result = _transposed(x, weight, bias, size=size, **settled, groups=groups)
         return result if batched else shapes.squeeze(result, 0)
 
@@ -498,7 +560,35 @@ conv_transpose1d, conv_transpose2d, conv_transpose3d = (
 )
 
 
+def convolution(
+    input: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, transposed: bool, output_padding: Any,
+    groups: int,
+) -> Any:  # fmt: skip
+    """`conv1d` to `conv3d` and the transposed ones, by the number of dimensions."""
+    rank = min(max(check_tensor(weight, "convolution", "weight", 2)._array.ndim - 2, 1), 3)
+    if transposed:
+        return _transposed_convolutions[rank](
+            input, weight, bias, stride, padding, output_padding, groups, dilation
+        )
+    return _convolutions[rank](input, weight, bias, stride, padding, dilation, groups)
+
+
+_convolutions = {1: conv1d, 2: conv2d, 3: conv3d}
+_transposed_convolutions = {1: conv_transpose1d, 2: conv_transpose2d, 3: conv_transpose3d}
+
+
 def conv_tbc(input: Any, weight: Any, bias: Any, pad: int = 0) -> Any:
     """`conv1d` of (time, batch, channels); weight: (kernel, C, O); bias: (O)."""
+    x, w, b = input._array.shape, weight._array.shape, bias._array.shape
+    if len(x) != 3:
+        raise RuntimeError("Input must have 3 dims: time, batch, in_channel")
+    if len(w) != 3:
+        raise RuntimeError("Weight tensor must have 3 dims: kernel_width, in_channels, out_channels.")
+    if len(b) != 1:
+        raise RuntimeError("Bias must be 1-D")
+    if x[2] != w[1]:
+        raise RuntimeError("Input dim 2 (input channels) is not == dim 1 in the weight tensor")
+    if w[2] != b[0]:
+        raise RuntimeError("Bias size must equal dim 2 in the weight tensor (output channels).")
     made = conv1d(shapes.permute(input, (1, 2, 0)), shapes.permute(weight, (2, 1, 0)), bias, padding=pad)
     return shapes.permute(made, (2, 0, 1))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from clew.core.variable import Variable, wrap
+from clew.core.variable import Variable, classes, wrap
 from clew.device import check as check_device
 from clew.device import device
 from clew.dtypes import (
@@ -29,6 +29,7 @@ from clew.dtypes import (
 )  # fmt: skip
 from clew.ops._builders import convert
 from clew.ops.create import as_dtype, finish, full, shape_of, to_array
+from clew.streams import memory_order
 
 NOT_NUMPY = "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
 _BY_TYPE_NAME = {tensor_type_name(d): d for d in all_dtypes}
@@ -87,6 +88,11 @@ cfloat = _caster("cfloat", complex64)
 cdouble = _caster("cdouble", complex128)
 
 
+def chalf(self: Any, memory_format: Any = None) -> Any:
+    """Not to be had: NumPy has no complex numbers made of two 16-bit floats. NotImplementedError."""
+    raise NotImplementedError("clew has no complex32, as NumPy has none: use cfloat() (complex64)")
+
+
 def type_(self: Any, dtype: Any = None, non_blocking: bool = False, **kwargs: Any) -> Any:
     """Without an argument the type's name (`'torch.FloatTensor'`); else the tensor in that type."""
     if dtype is None:
@@ -116,6 +122,8 @@ def cpu(self: Any, memory_format: Any = None) -> Any:
 
 def cuda(self: Any, device: Any = None, non_blocking: bool = False, memory_format: Any = None) -> Any:
     """AssertionError: there is no GPU."""
+    if device is not None and check_device(device):
+        raise RuntimeError("Invalid device, must be cuda device")
     return check_device("cuda")
 
 
@@ -147,18 +155,35 @@ def to_bool(self: Any) -> bool:
 
 
 def to_float(self: Any) -> float:
-    """`float(tensor)`."""
-    return float(item(self))
+    """`float(tensor)`; RuntimeError for a complex number that is not real."""
+    if self._array.__class__ is np.float32:
+        return float(self._array)
+    return float(_real(_only(self), "double"))
 
 
 def to_int(self: Any) -> int:
-    """`int(tensor)`."""
-    return int(item(self))
+    """`int(tensor)`; RuntimeError for a complex number that is not real."""
+    return int(_real(_only(self), "int64_t"))
 
 
 def to_complex(self: Any) -> complex:
     """`complex(tensor)`."""
-    return complex(item(self))
+    return complex(_only(self))
+
+
+def _only(self: Any) -> Any:
+    """The only element; ValueError where there are several."""
+    if self._array.size != 1:
+        raise ValueError("only one element tensors can be converted to Python scalars")
+    return item(self)
+
+
+def _real(number: Any, kind: str) -> Any:
+    if isinstance(number, complex):
+        if number.imag:
+            raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+        return number.real
+    return number
 
 
 def to_index(self: Any) -> int:
@@ -285,23 +310,33 @@ def _copied_memory(array: np.ndarray, memo: dict[int, Any]) -> np.ndarray:
 
 
 def reduce_ex(self: Any, protocol: Any) -> Any:
-    """How a tensor is pickled: its values, whether it requires grad, and the user's attributes."""
-    if not self.is_leaf:
-        raise RuntimeError("Cannot pickle a tensor that is not a graph leaf; pickle tensor.detach() instead")
+    """How a tensor is copied and pickled: its values, whether it requires grad, and the user's attributes.
+
+    The copy of a tensor with history is a leaf. `copy.copy` shares the memory; a pickle keeps the order of the dimensions.
+    """
     values = self.memory()
-    state = dict(self.__dict__)
+    order = memory_order(values)
+    kind = type(self)
     return rebuild, (
-        type(self),
-        np.ascontiguousarray(values) if values.ndim else values,
+        None if kind is classes.tensor else kind,
+        values if order is None else values.transpose(order),
         self.requires_grad,
-        state,
+        dict(self.__dict__),
+        order,
     )
 
 
-def rebuild(cls: type, values: np.ndarray, requires_grad: bool, state: dict[str, Any]) -> Any:
-    """Make a tensor again from its pickle."""
-    result = wrap(values)
-    result.__class__ = cls
+def rebuild(
+    cls: type | None,
+    values: np.ndarray,
+    requires_grad: bool,
+    state: dict[str, Any],
+    order: list[int] | None = None,
+) -> Any:
+    """Make a tensor again from its pickle. order: of the dimensions of `values`, where it was another."""
+    result = wrap(values if order is None else values.transpose(np.argsort(order)))
+    if cls is not None:
+        result.__class__ = cls
     if requires_grad:
         result.requires_grad = True
     result.__dict__.update(state)

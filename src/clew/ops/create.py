@@ -15,6 +15,7 @@ from clew.device import check as check_device
 from clew.dtypes import (
     bool_,
     c_name,
+    check_layout,
     complex128,
     contiguous_format,
     defaults,
@@ -363,15 +364,36 @@ def frombuffer(
     return result.requires_grad_() if requires_grad else result
 
 
+SPENT_CAPSULE = (
+    "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you might have "
+    "already constructed a tensor from it once."
+)
+
+
+class _Capsule:
+    """A bare DLPack capsule as an object that NumPy takes it from."""
+
+    def __init__(self, capsule: Any) -> None:
+        self.capsule = capsule
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.capsule
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return 1, 0
+
+
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Any:
     """A tensor that shares the memory of another library's array, through the DLPack protocol."""
     check_device(device)
+    if type(ext_tensor).__name__ == "PyCapsule":
+        ext_tensor = _Capsule(ext_tensor)
     if not hasattr(ext_tensor, "__dlpack__"):
-        raise RuntimeError(
-            "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed only once, so you might "
-            "have already constructed a tensor from it once."
-        )
-    array = np.from_dlpack(ext_tensor)
+        raise RuntimeError(SPENT_CAPSULE)
+    try:
+        array = np.from_dlpack(ext_tensor)
+    except ValueError:  # a capsule taken before
+        raise RuntimeError(SPENT_CAPSULE) from None
     if copy:
         array = array.copy()
     elif not array.flags.writeable:
@@ -446,8 +468,9 @@ def _filled(name: str, make: Any, doc: str) -> tuple[Any, Any]:
             size = (kwargs.pop("size"),)
         if kwargs:
             raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(kwargs))}'")
+        check_layout(layout)
         if out is not None:
-            dtype = _out_dtype(dtype, out)
+            dtype = out_dtype(dtype, out)
         return finish(make(shape_of(size, name), _options(name, dtype, device)), requires_grad, out)
 
     def new_like(
@@ -456,6 +479,7 @@ def _filled(name: str, make: Any, doc: str) -> tuple[Any, Any]:
     ) -> Any:  # fmt: skip
         array = check_tensor(input, name + "_like")._array
         check_device(device)
+        check_layout(layout)
         want = (as_dtype(dtype, name + "_like") or from_numpy_dtype(array.dtype)).np
         made = make(array.shape, want)
         if (
@@ -476,7 +500,7 @@ def _filled(name: str, make: Any, doc: str) -> tuple[Any, Any]:
     return new, new_like
 
 
-def _out_dtype(dtype: Any, out: Any) -> Any:
+def out_dtype(dtype: Any, out: Any) -> Any:
     """The type of a result for `out=`; RuntimeError where another is asked for."""
     have = tensor_dtype(out)
     if dtype is not None and as_dtype(dtype) is not have:
@@ -497,6 +521,7 @@ def full(
 ) -> Any:  # fmt: skip
     """A tensor of shape `size` filled with one number, whose type decides where `dtype` does not."""
     check_device(device)
+    check_layout(layout)
     if fill_value is MISSING:
         raise TypeError('full() missing 1 required positional arguments: "fill_value"')
     if isinstance(fill_value, Variable):
@@ -510,7 +535,7 @@ def full(
             f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}"
         )
     if out is not None:
-        dtype = _out_dtype(dtype, out)
+        dtype = out_dtype(dtype, out)
     want = as_dtype(dtype, "full") or scalar_dtype(fill_value)
     return finish(
         np.full(shape_of((size,), "full"), number_in(fill_value, want), dtype=want.np), requires_grad, out
@@ -548,7 +573,9 @@ def full_like(
     """A tensor of `input`'s shape and type filled with one number."""
     check_tensor(input, "full_like")
     want = as_dtype(dtype) or tensor_dtype(input)
-    return full(input._array.shape, fill_value, dtype=want, device=device, requires_grad=requires_grad)
+    return full(
+        input._array.shape, fill_value, dtype=want, device=device, layout=layout, requires_grad=requires_grad
+    )
 
 
 def scalar_tensor(
@@ -563,6 +590,7 @@ def empty_strided(
     pin_memory: bool = False,
 ) -> Any:  # fmt: skip
     """A tensor of the given shape and strides (in elements)."""
+    check_layout(layout)
     want = _options("empty_strided", dtype, device)
     shape, strides = shape_of((size,), "empty_strided"), sizes((stride,))
     if len(shape) != len(strides):
@@ -580,6 +608,7 @@ def eye(
     requires_grad: bool = False, pin_memory: bool = False,
 ) -> Any:  # fmt: skip
     """The n × m matrix with ones on the diagonal."""
+    check_layout(layout)
     m = n if m is None else m
     for value, name, position in ((n, "n", 1), (m, "m", 2)):
         if not hasattr(value, "__index__"):
@@ -591,7 +620,7 @@ def eye(
         raise RuntimeError(f"n must be greater or equal to 0, got {n}")
     if m < 0:
         raise RuntimeError(f"m must be greater or equal to 0, got {m}")
-    want = _options("eye", dtype if out is None else _out_dtype(dtype, out), device)
+    want = _options("eye", dtype if out is None else out_dtype(dtype, out), device)
     if want.kind == "u" and want.itemsize > 1:
         raise NotImplementedError(f"\"eye\" not implemented for '{legacy_name(want)}'")
     return finish(np.eye(n, m, dtype=want), requires_grad, out)

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from clew.core.modes import altered, switches
 from clew.core.primitive import Primitive, watch
 from clew.core.variable import FLOAT32, FLOAT64, wrap
 from clew.ops._arguments import check_tensor, legacy
-from clew.ops._builders import single
+from clew.ops._autocast import raised
+from clew.ops._builders import edge_of, recording, several, single
 from clew.ops.loss import check_reduction
-from clew.ops.softmax import log_softmax
+from clew.ops.softmax import log_softmax_lines, log_softmax_primitive
 
 __all__ = ["cross_entropy", "nll_loss"]
 
@@ -87,30 +89,30 @@ nll_spread = Primitive(
 
 # The common case, a class for each row and none ignored or weighted, in a few NumPy calls.
 @lru_cache(maxsize=64)
-def _row_starts(rows: int, classes: int) -> np.ndarray:
-    return np.arange(0, rows * classes, classes)
+def _count(rows: int) -> np.ndarray:
+    return np.arange(rows)
 
 
-def _rows_forward(self: Any, target: Any, *, reduction: str) -> Any:
-    rows, classes = self.shape
-    total = np.add.reduce(self.reshape(-1).take(target + _row_starts(rows, classes)))
-    return -(total / self.dtype.type(rows)) if reduction == "mean" else -total
+def _rows_forward(self: Any, target: Any, *, reduction: str, columns: bool) -> Any:
+    rows = len(target)
+    total = np.add.reduce(self[_count(rows), target])
+    return -(total / rows) if reduction == "mean" else -total
 
 
-def _rows_spread(g: Any, target: Any, *, reduction: str, shape: tuple[int, int]) -> Any:
-    """The adjoint of `_rows_forward` in its first argument."""
-    rows, classes = shape
-    spread = np.zeros(rows * classes, g.dtype)
-    spread[target + _row_starts(rows, classes)] = -(g / rows) if reduction == "mean" else -g
-    return spread.reshape(shape)
+def _rows_spread(g: Any, target: Any, *, reduction: str, columns: bool, shape: tuple[int, int]) -> Any:
+    """The adjoint of `_rows_forward` in its first argument. columns: laid out column by column."""
+    rows = shape[0]
+    spread = np.zeros(shape[::-1], g.dtype).T if columns else np.zeros(shape, g.dtype)
+    spread[_count(rows), target] = -(g / rows) if reduction == "mean" else -g
+    return spread
 
 
 _nll_rows: Primitive = Primitive(
     "nll_loss",
     _rows_forward,
     {
-        "self": lambda xp, g, self_shape, target, reduction: xp.call(
-            _nll_rows_spread, g, target, reduction=reduction, shape=self_shape
+        "self": lambda xp, g, self_shape, target, reduction, columns: xp.call(
+            _nll_rows_spread, g, target, reduction=reduction, columns=columns, shape=self_shape
         )
     },
     jvp="linear",
@@ -119,7 +121,11 @@ _nll_rows: Primitive = Primitive(
 _nll_rows_spread: Primitive = Primitive(
     "nll_loss_backward",
     _rows_spread,
-    {"g": lambda xp, g, target, reduction: xp.call(_nll_rows, g, target, reduction=reduction)},
+    {
+        "g": lambda xp, g, target, reduction, columns: xp.call(
+            _nll_rows, g, target, reduction=reduction, columns=columns
+        )
+    },
     jvp="linear",
 )
 
@@ -130,25 +136,29 @@ def _plain_rows(input: Any, target: Any, ignore_index: int) -> bool:
         x, t = input._array, target._array
     except AttributeError:
         return False
-    return (
+    if not (
         x.ndim == 2
         and t.ndim == 1
         and t.dtype is INT64
         and (x.dtype is FLOAT32 or x.dtype is FLOAT64)
         and len(t) == len(x) != 0
         and ignore_index < 0
-        and bool(np.maximum.reduce(t.view(UINT64)) < x.shape[1])  # as unsigned, negative numbers are huge
-    )
+    ):
+        return False
+    unsigned = t.view(UINT64)  # negative numbers are huge; `argmax` takes a sixth of the time of `max`
+    return bool(unsigned.item(unsigned.argmax()) < x.shape[1])
 
 
 def _nll_of_rows(input: Any, target: Any, reduction: str) -> Any:
+    """Called straight from the public function."""
     x, t = input._array, target._array
-    result = single(_nll_rows, input, _rows_forward(x, t, reduction=reduction), (x.shape, t, reduction))
-    if result._edge is not None:
-        node = result._edge[0]
-        node.edges, node.saved = (*node.edges, None), (*node.saved, None)  # nothing for the target
-        node.versions = (watch(target),)
-    return result
+    columns = not x.flags.c_contiguous
+    value = _rows_forward(x, t, reduction=reduction, columns=columns)
+    edges = edge_of(input), None
+    if not recording(edges):
+        return wrap(value)
+    saved = (x.shape, t, reduction, columns), None
+    return several(_nll_rows, value, (input, target), edges, saved, (watch(target),), 3)
 
 
 def nll_loss(
@@ -156,6 +166,8 @@ def nll_loss(
     reduction: str = "mean",
 ) -> Any:  # fmt: skip
     """−w[t] · input[…, t, …]: input (N, C, …) or (C), target (N, …) or () of class indices; mean divides by Σ w."""
+    if altered and switches.autocast:
+        (input,) = raised(input)
     reduction = check_reduction(reduction, size_average, reduce)
     if weight is None and reduction != "none" and _plain_rows(input, target, ignore_index):
         return _nll_of_rows(input, target, reduction)
@@ -205,6 +217,8 @@ def cross_entropy(
     reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> Any:  # fmt: skip
     """−log softmax(input)[t]: input (N, C, …) or (C) of logits, target class indices, or probabilities in input's shape."""
+    if altered and switches.autocast:
+        (input,) = raised(input)
     reduction = check_reduction(reduction, size_average, reduce)
     if (
         weight is None
@@ -212,7 +226,10 @@ def cross_entropy(
         and reduction != "none"
         and _plain_rows(input, target, ignore_index)
     ):
-        return _nll_of_rows(log_softmax(input, 1), target, reduction)
+        logs = log_softmax_lines(input._array, 1)
+        return _nll_of_rows(
+            single(log_softmax_primitive, input, logs, (logs, 1), "result"), target, reduction
+        )
     check_tensor(input, "cross_entropy_loss")
     check_tensor(target, "cross_entropy_loss", "target", 2)
     if not 0.0 <= label_smoothing <= 1.0:

@@ -1,4 +1,4 @@
-"""Running sums, products and extremes; differences and trapezoids."""
+"""Running sums, products and extremes; differences, slopes and trapezoids."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from clew.core.inplace import store_out
 from clew.core.primitive import Primitive
 from clew.core.variable import Variable
 from clew.dtypes import from_numpy, int64
-from clew.ops._arguments import check_tensor, numpy_names, wrap_dim
+from clew.ops._arguments import check_tensor, numpy_names, wrap_dim, wrap_dims
 from clew.ops.reduce import refuse, rounded, store_pair, unpick, working
 
-__all__ = ["cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "trapezoid", "trapz"]
+__all__ = [
+    "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "gradient", "trapezoid", "trapz",
+]  # fmt: skip
 
 
 # ---- sums and products -------------------------------------------------------------------------------------
@@ -152,6 +154,103 @@ def diff(
     if result is input:
         result = input.clone()
     return result if out is None else store_out(out, result)
+
+
+def _gradient_dims(ndim: int, spacing: Any, dim: Any) -> tuple[tuple[int, ...], list[Any]]:
+    """The dims of `gradient` and the spacing along each, after PyTorch's checks."""
+    several = isinstance(spacing, (list, tuple))
+    if dim is None:
+        if several and len(spacing) != ndim:
+            raise RuntimeError(
+                "torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to "
+                f"'self.dim() = {ndim}', since dim argument was not given, but got a list of length {len(spacing)}"
+            )
+        dims = tuple(range(ndim))
+    else:
+        dims = wrap_dims(dim, ndim, empty_is_all=False)
+        if several and len(spacing) != len(dims):
+            raise RuntimeError(
+                "torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim arguments to have "
+                f"the same length, but got a spacing argument of length {len(spacing)} and a dim argument of length "
+                f"{len(dims)}."
+            )
+    steps = list(spacing) if several else [1 if spacing is None else spacing] * len(dims)
+    for step in steps:
+        if several and isinstance(step, Variable) and step._array.ndim != 1:
+            raise RuntimeError(
+                "torch.gradient expected each element of spacing to have one dimension, but got an element with "
+                f"{step._array.ndim} dimensions!"
+            )
+    return dims, steps
+
+
+def _slopes(x: Any, dim: int, step: Any, edge_order: int) -> Any:
+    """The estimated derivative along one dim: inside by the parabola through three neighbours, at the edges by the
+    line or (edge_order 2) the parabola at the end."""
+    from clew.ops import join
+
+    n = x._array.shape[dim]
+
+    def at(start: int, stop: int) -> Any:
+        return x[(*(slice(None),) * dim, slice(start, stop))]
+
+    if isinstance(step, Variable) and step._array.ndim:
+        before, after = _gaps(step, x._array.ndim - dim - 1)
+        both = before + after
+        inside = (
+            at(0, n - 2) * (-after / (before * both))
+            + at(1, n - 1) * ((after - before) / (before * after))
+            + at(2, n) * (before / (after * both))
+        )
+        first, last = diff(step)[0], diff(step)[-1]
+    else:
+        inside = (at(2, n) - at(0, n - 2)) / (2 * step)
+        before = after = both = None
+        first = last = step
+    if edge_order == 1:
+        edges = (at(1, 2) - at(0, 1)) / first, (at(n - 1, n) - at(n - 2, n - 1)) / last
+    elif before is None:
+        edges = (
+            (-3 * at(0, 1) + 4 * at(1, 2) - at(2, 3)) / (2 * step),
+            (3 * at(n - 1, n) - 4 * at(n - 2, n - 1) + at(n - 3, n - 2)) / (2 * step),
+        )
+    else:
+        (p, q), (r, s) = (before[:1], after[:1]), (after[-1:], before[-1:])
+        edges = (
+            at(0, 1) * (-(2 * p + q) / (p * (p + q)))
+            + at(1, 2) * ((p + q) / (p * q))
+            + at(2, 3) * (-p / (q * (p + q))),
+            at(n - 1, n) * ((2 * r + s) / (r * (r + s)))
+            + at(n - 2, n - 1) * (-(r + s) / (r * s))
+            + at(n - 3, n - 2) * (r / (s * (r + s))),
+        )
+    return join.cat((edges[0], inside, edges[1]), dim)
+
+
+def _gaps(points: Any, behind: int) -> tuple[Any, Any]:
+    """The gaps before and after each inner point, to broadcast with `behind` more dims."""
+    gaps = diff(points).reshape((-1, *(1,) * behind))
+    return gaps[:-1], gaps[1:]
+
+
+def gradient(input: Any, *, spacing: Any = None, dim: Any = None, edge_order: int = 1) -> tuple[Any, ...]:
+    """∂x/∂t along each of `dim` (all without), estimated from samples `spacing` apart; a tuple, one for each.
+
+    spacing: a number, or for each dim a number or the coordinates, a 1-d tensor. Second-order central differences
+    inside, differences of `edge_order` (1 or 2) at the ends.
+    """
+    x = check_tensor(input, "gradient")
+    dims, steps = _gradient_dims(x._array.ndim, spacing, dim)
+    if edge_order not in (1, 2):
+        raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
+    if x._array.dtype == np.uint8:
+        raise RuntimeError("torch.gradient does not support uint8 input.")
+    if not x._array.ndim:
+        return ()
+    for d in dims:
+        if x._array.shape[d] < edge_order + 1:
+            raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
+    return tuple(_slopes(x, d, step, edge_order) for d, step in zip(dims, steps, strict=True))
 
 
 def _trapezoids(y: Any, x: Any, dx: Any, dim: int, name: str) -> tuple[Any, int]:

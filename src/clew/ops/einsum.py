@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from clew.core.inplace import store_out
+from clew.core.modes import altered, switches
 from clew.core.primitive import Primitive
 from clew.core.variable import Variable, wrap
 from clew.dtypes import legacy_name
 from clew.ops import arithmetic
 from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor, wrap_dims
+from clew.ops._autocast import lowered
 from clew.ops.linalg import _bmm, _c_name, matmul, mm
 from clew.ops.reduce import sum as total
 
@@ -227,6 +229,8 @@ def einsum(*args: Any) -> Any:
         equation, tensors = _from_lists(args)
     for position, tensor in enumerate(tensors):
         check_tensor(tensor, "einsum", "operands", position + 2)
+    if altered and switches.autocast:
+        tensors = list(lowered(*tensors))
     operands, named = _read(equation, len(tensors))
     result = _spell_out(operands, named, tensors)
     order = result + sorted({label for labels in operands for label in labels} - set(result))

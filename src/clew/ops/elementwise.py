@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,24 +19,36 @@ from clew.core.variable import FLOAT32, FLOAT64, Variable, classes, wrap
 from clew.dtypes import dtype, legacy_name
 from clew.ops._arguments import (
     COMPLEX,
+    check_operands,
     check_tensor,
     is_complex,
     is_number,
     legacy,
+    no_signature,
     refusal,
     tensor_dtype,
     underivable,
     without,
     zeros_slope,
 )
-from clew.ops._builders import binary, compute, first_broadcast_error, operand, unary
+from clew.ops._builders import (
+    Operator,
+    binary,
+    compute,
+    convert,
+    first_broadcast_error,
+    of_tensors,
+    operand,
+    unary,
+)
 from clew.ops.arithmetic import pow
+from clew.ops.create import number_in
 
 __all__ = [
-    "abs", "absolute", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "copysign", "exp", "exp2",
-    "expm1", "fix", "floor", "fmax", "fmin", "frac", "heaviside", "ldexp", "log", "log10", "log1p",
+    "abs", "absolute", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "exp", "exp2",
+    "expm1", "fill", "fix", "floor", "fmax", "fmin", "frac", "heaviside", "log", "log10", "log1p",
     "log2", "logaddexp", "logaddexp2", "maximum", "minimum", "nan_to_num", "neg", "negative",
-    "nextafter", "positive", "round", "rsqrt", "sgn", "sigmoid", "sign", "signbit", "sqrt", "square",
+    "positive", "round", "rsqrt", "sgn", "sigmoid", "sign", "signbit", "sqrt", "square",
     "trunc", "where", "xlogy",
 ]  # fmt: skip
 
@@ -96,22 +109,34 @@ _differ2 = {
 }
 
 
-def _logaddexp(a: Any, b: Any) -> Any:
+def add_exponents(a: Any, b: Any) -> Any:
+    """log(eᵃ + eᵇ); of complex numbers the branch next to the one with the larger real part."""
     if a.dtype.kind != "c":
         return np.logaddexp(a, b)
-    top = np.maximum(a.real, b.real)
-    return np.log(np.exp(a - top) + np.exp(b - top)) + top
+    first = a.real >= b.real
+    large, small = np.where(first, a, b), np.where(first, b, a)
+    alone = np.isneginf(small.real) | (np.isinf(large.real) & (large == small))
+    made = np.where(alone, large, large + np.log1p(np.exp(small - large)))
+    return np.where(np.isnan(a) | np.isnan(b), complex(math.nan, math.nan), made)
 
 
-logaddexp = binary(
-    "logaddexp",
-    _logaddexp,
-    _differ,
-    check=without("logaddexp_cpu", 0, 1),
-    explain="log(eᵃ + eᵇ), without overflow",
+logaddexp = of_tensors(
+    binary(
+        "logaddexp",
+        add_exponents,
+        _differ,
+        check=without("logaddexp_cpu", 0, 1),
+        explain="log(eᵃ + eᵇ), without overflow",
+    )
 )
-logaddexp2 = binary(
-    "logaddexp2", np.logaddexp2, _differ2, check=without("logaddexp2_cpu", 0, 1), explain="log₂(2ᵃ + 2ᵇ)"
+logaddexp2 = of_tensors(
+    binary(
+        "logaddexp2",
+        np.logaddexp2,
+        _differ2,
+        check=without("logaddexp2_cpu", 0, 1),
+        explain="log₂(2ᵃ + 2ᵇ)",
+    )
 )
 
 
@@ -135,13 +160,28 @@ xlogy_both, _xlogy_first, _xlogy_second = (
 )
 
 
-def xlogy(input: Any, other: Any, *, out: Any = None) -> Any:
-    """input·log(other), and 0 wherever `input` is 0."""
-    if is_number(other):
-        return _xlogy_second(input, wrap_number(other, input), out=out)
-    return (_xlogy_first if is_number(input) else xlogy_both)(
-        wrap_number(input, other) if is_number(input) else input, other, out=out
-    )
+def by_numbers(name: str, variants: Sequence[Operator], explain: str) -> Callable[..., Any]:
+    """One function of operators that differ in which operand is a number: neither, the first, the second."""
+    both, first, second = variants
+
+    def op(input: Any, other: Any, *, out: Any = None) -> Any:
+        check_operands(name, input, other)
+        if is_number(input):
+            return first(wrap_number(input, other), other, out=out)
+        if is_number(other):
+            return second(input, wrap_number(other, input), out=out)
+        return both(input, other, out=out)
+
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = explain
+    return op
+
+
+xlogy = by_numbers(
+    "xlogy",
+    (xlogy_both, _xlogy_first, _xlogy_second),
+    "input·log(other), and 0 wherever `input` is 0.",
+)
 
 
 def wrap_number(value: Any, like: Any) -> Any:
@@ -159,7 +199,10 @@ def _check_neg(have: dtype) -> None:
 
 
 def _sign(a: Any) -> Any:
-    return a.copy() if a.dtype.kind == "b" else np.sign(a)
+    kind = a.dtype.kind
+    if kind == "b":
+        return a.copy()
+    return np.sign(a) if kind == "c" else np.subtract(a > 0, a < 0, dtype=a.dtype)  # 0 for NaN
 
 
 def _sgn_slope(xp: Any, g: Any, self: Any, out: Any) -> Any:
@@ -238,7 +281,12 @@ _round_decimals = Primitive(
     node="RoundBackward1",
 )
 signbit = unary(
-    "signbit", np.signbit, None, keep=True, explain="Whether the sign is minus, also of -0.0 and NaN."
+    "signbit",
+    np.signbit,
+    None,
+    keep=True,
+    check=refusal("signbit is not implemented for complex tensors."),
+    explain="Whether the sign is minus, also of -0.0 and NaN.",
 )
 frac = unary(
     "frac",
@@ -277,7 +325,7 @@ def _half_of_ties(first: bool, larger: bool) -> Any:
 def _extreme(name: str, ufunc: Any, larger: bool, explain: str) -> Any:
     slopes = {"self": _half_of_ties(True, larger), "other": _half_of_ties(False, larger)}
     check = refusal(f"{name} not implemented for complex tensors.", error=RuntimeError)
-    return binary(name, ufunc, slopes, check=check, explain=explain)
+    return of_tensors(binary(name, ufunc, slopes, check=check, explain=explain))
 
 
 def _first_unless_nan(first: bool, larger: bool) -> Any:
@@ -293,7 +341,7 @@ def _first_unless_nan(first: bool, larger: bool) -> Any:
 def _extreme_number(name: str, ufunc: Any, larger: bool, explain: str) -> Any:
     slopes = {"self": _first_unless_nan(True, larger), "other": _first_unless_nan(False, larger)}
     check = refusal(f"{name} not implemented for complex tensors.", error=RuntimeError)
-    return binary(name, ufunc, slopes, check=check, explain=explain)
+    return of_tensors(binary(name, ufunc, slopes, check=check, explain=explain))
 
 
 maximum = _extreme("maximum", np.maximum, True, "The larger of two, NaN if one is; ties share the gradient.")
@@ -434,9 +482,22 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
 
 # ---- the rest ------------------------------------------------------------------------------------
 _isfinite = Primitive("isfinite", np.isfinite, None, args=("self",))
+
+
+def _finite(self: Any, *, nan: float, posinf: float, neginf: float) -> Any:
+    made = self.copy()
+    if self.dtype.kind in "fcV":
+        for part in (made.real, made.imag) if self.dtype.kind == "c" else (made,):
+            above, below = part == np.inf, part == -np.inf
+            np.copyto(part, nan, where=part != part)
+            np.copyto(part, posinf, where=above)
+            np.copyto(part, neginf, where=below)
+    return made
+
+
 _nan_to_num = Primitive(
     "nan_to_num",
-    lambda self, *, nan, posinf, neginf: np.nan_to_num(self, nan=nan, posinf=posinf, neginf=neginf),
+    _finite,
     {"self": lambda xp, g, self: g * xp.call(_isfinite, self)},
 )
 
@@ -454,27 +515,32 @@ def nan_to_num(
     )
 
 
-def _copysign_slope(xp: Any, g: Any, self: Any, out: Any) -> Any:
-    return g * xp.where(self == 0, 0, out / self)
+_fill = Primitive(
+    "fill",
+    lambda self, *, value: np.full(self.shape, value, self.dtype),
+    {"self": zeros_slope},
+    explain="every element replaced by a number: no gradient goes on",
+)
+_fill_tensor = Primitive(
+    "fill",
+    lambda self, value: np.full(self.shape, value, self.dtype),
+    {"self": zeros_slope, "value": lambda xp, g: g},
+    node="FillBackward1",
+    explain="every element replaced by one number, to which the gradients go",
+)
 
 
-_copysigns = [
-    binary(
-        "copysign",
-        np.copysign,
-        {"self": _copysign_slope, "other": zeros_slope},
-        floats=True,
-        check=without("copysign_cpu"),
-        node=f"CopysignBackward{n}",
-        explain="|a| with the sign of b",
-    )
-    for n in (0, 1)
-]
-
-
-def copysign(input: Any, other: Any, *, out: Any = None) -> Any:
-    """|input| with the sign of `other`."""
-    return _copysigns[is_number(other)](input, other, out=out)
+def fill(input: Any, value: Any) -> Any:
+    """A tensor like `input` with `value`, a number or a 0-d tensor, everywhere."""
+    if not isinstance(input, Variable) or not (isinstance(value, Variable) or is_number(value)):
+        raise no_signature("fill", input, value)
+    if not isinstance(value, Variable):
+        return _fill(input, value=number_in(value, tensor_dtype(input)))
+    if value._array.ndim:
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value._array.ndim} dimensions."
+        )
+    return _fill_tensor(input, convert(value, input._array.dtype))
 
 
 def _check_heaviside(input: Any, other: Any, want: dtype) -> None:
@@ -484,26 +550,15 @@ def _check_heaviside(input: Any, other: Any, want: dtype) -> None:
         raise RuntimeError("heaviside is not yet implemented for complex tensors.")
 
 
-heaviside = binary(
-    "heaviside",
-    np.heaviside,
-    {"self": underivable("heaviside"), "other": underivable("heaviside")},
-    numbers=lambda a, b: np.where(a == 0, b, a > 0).astype(b.dtype),
-    check=_check_heaviside,
-    node="NotImplemented",
-    explain="0 for a < 0, b for a = 0, 1 for a > 0",
-)
-nextafter = binary(
-    "nextafter",
-    np.nextafter,
-    {"self": lambda xp, g, self, other: g * (self != other), "other": zeros_slope},
-    check=without("nextafter_cpu", 0, 1, 3),
-    explain="the number next to a in the direction of b",
-)
-ldexp = binary(
-    "ldexp",
-    lambda a, b: a * np.exp2(b),
-    {"self": lambda xp, g, other: g * 2.0**other, "other": lambda xp, g, out: g * (out * LN2)},
-    floats=True,
-    explain="a·2ᵇ",
+heaviside = of_tensors(
+    binary(
+        "heaviside",
+        np.heaviside,
+        {"self": underivable("heaviside"), "other": underivable("heaviside")},
+        numbers=lambda a, b: np.where(a == 0, b, a > 0).astype(b.dtype),
+        check=_check_heaviside,
+        node="NotImplemented",
+        explain="0 for a < 0, b for a = 0, 1 for a > 0",
+    ),
+    "values",
 )

@@ -65,7 +65,8 @@ def embedding(
     weight: Any, indices: Any, padding_idx: int = -1, scale_grad_by_freq: bool = False, sparse: bool = False
 ) -> Any:
     """out[…, :] = weight[indices[…], :]; row `padding_idx` gets no gradient."""
-    w, i = weight._array, indices._array
+    w = check_tensor(weight, "embedding", "weight", 1)._array
+    i = check_tensor(indices, "embedding", "indices", 2)._array
     if w.ndim != 2:
         raise RuntimeError("'weight' must be 2-D")
     if i.dtype != np.int64 and i.dtype != np.int32:

@@ -12,21 +12,24 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
+from numpy import float32, ndarray
 
 from clew.core import modes
 from clew.core.inplace import check_write, make_view, write
 from clew.core.modes import altered
 from clew.core.primitive import Primitive
 from clew.core.variable import Variable, wrap
+from clew.dtypes import from_numpy as from_numpy_dtype
 from clew.ops._arguments import wrap_dim
 from clew.ops._builders import broadcast_error, cast_array, convert
 from clew.ops._views import _select, _slice
+from clew.ops.create import number_in
 from clew.ops.shape import alias, expand, slice_, unsqueeze
 
 __all__ = ["index_put"]
 
 _ALL = slice(None)
+ZERO = float32(0)
 Template = tuple[int | None, ...]  # by dimension: which index reads it, None: all of it
 
 
@@ -240,7 +243,9 @@ def _bounds(key: slice, n: int) -> tuple[int, int, int]:
     return start, max(start, end), step
 
 
-def _no_index(value: Any) -> IndexError:
+def _no_index(value: Any) -> Exception:
+    if isinstance(value, str):
+        return TypeError("new(): invalid data type 'str'")
     kind = type(value)
     name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
     return IndexError(
@@ -392,20 +397,14 @@ def _as_value(self: Any, value: Any) -> Any:
     return value
 
 
-_C_NAMES = {
-    "float64": "double", "float32": "float", "float16": "c10::Half", "bfloat16": "c10::BFloat16", "int64": "int64_t",
-    "int32": "int", "int16": "int16_t", "int8": "int8_t", "uint8": "uint8_t", "bool": "bool",
-}  # fmt: skip
-
-
 def as_number(value: Any, dtype: Any) -> ndarray:
-    """A Python number as a 0-d array of a type; RuntimeError for a complex number where a real one is stored."""
+    """A Python number as a 0-d array of a type; RuntimeError for one that the type cannot hold."""
+    if dtype.kind == "f" and value.__class__ is float and dtype.itemsize >= 4 and -3e38 < value < 3e38:
+        return np.asarray(value, dtype)
     array = np.asarray(value)
-    if array.dtype.kind == "c" and dtype.kind != "c" and array.imag:
-        raise RuntimeError(
-            f"value cannot be converted to type {_C_NAMES.get(dtype.name, dtype.name)} without overflow"
-        )
-    return cast_array(array, dtype)
+    if array.dtype.kind == dtype.kind and array.dtype.itemsize <= dtype.itemsize:
+        return cast_array(array, dtype)
+    return np.asarray(number_in(value, from_numpy_dtype(dtype)), dtype)
 
 
 def _type_name(self: Any) -> str:
@@ -615,7 +614,7 @@ def zero_(self: Any) -> Any:
         if array.__class__ is ndarray:
             array.fill(0)
         else:
-            self._rebind(array.__class__(0))
+            self._rebind(ZERO if array.__class__ is float32 else array.__class__(0))
         self.written()
         return self
     check_write(self, shared=True)

@@ -22,8 +22,7 @@ from clew.ops.getitem import add_rows, as_number
 from clew.ops.shape import flatten
 
 __all__ = [
-    "gather", "index_add", "index_copy", "index_fill", "index_select", "scatter", "scatter_add", "scatter_reduce",
-    "take_along_dim",
+    "gather", "index_add", "index_copy", "index_fill", "index_select", "scatter", "scatter_add", "take_along_dim",
 ]  # fmt: skip
 
 
@@ -63,7 +62,7 @@ def _index_of(function: str, index: Any) -> Any:
     kind = check_tensor(index, function, "index", 3)._array.dtype
     if kind == np.int64:
         return index
-    if kind == np.int32:
+    if kind == np.int32 or not index._array.size:
         return wrap(index._array.astype(np.int64))
     raise RuntimeError(f"{function}(): Expected dtype int32/int64 for index")
 
@@ -79,6 +78,8 @@ def _in_bounds(index: ndarray, n: int, dim: int) -> None:
 
 # ---- gather and scatter ----------------------------------------------------------------------------------------------------
 def _gather_array(self: ndarray, index: ndarray, *, dim: int) -> ndarray:
+    if not index.size:
+        return np.empty(index.shape, self.dtype)
     if not self.ndim:
         return np.broadcast_to(self, index.shape).copy()
     return self.reshape(-1).take(_flat(index, self.shape, dim)).reshape(index.shape)
@@ -86,6 +87,8 @@ def _gather_array(self: ndarray, index: ndarray, *, dim: int) -> ndarray:
 
 def _gather_back(grad: Any, index: ndarray, *, dim: int, shape: tuple[int, ...]) -> ndarray:
     made = np.zeros(shape, grad.dtype)
+    if not index.size:
+        return made
     np.add.at(made.reshape(-1), _flat(index, shape, dim), np.ascontiguousarray(grad).reshape(-1))
     return made
 
@@ -106,7 +109,9 @@ gather_back: Primitive = Primitive(
 
 
 def _scatter_array(self: ndarray, index: ndarray, src: Any, *, dim: int) -> ndarray:
-    made = self.copy("C")
+    made = np.array(self, order="C")
+    if not index.size:
+        return made
     if not isinstance(src, ndarray) or not src.ndim:
         made.reshape(-1)[_flat(index, self.shape, dim)] = src
     else:
@@ -116,6 +121,8 @@ def _scatter_array(self: ndarray, index: ndarray, src: Any, *, dim: int) -> ndar
 
 def _gather_padded(xp: Any, g: Any, index: Any, dim: int, shape: tuple[int, ...]) -> Any:
     """The cotangent of `src`: gathered where the index speaks of it, zeros beyond."""
+    if 0 in index.shape:
+        return xp.zeros(tuple(shape), dtype_of(g))
     picked = xp.call(_gather, g, index, dim=dim)
     if picked.shape == tuple(shape):
         return picked
@@ -160,8 +167,9 @@ _scatter_value = Primitive(
 
 
 def _scatter_add_array(self: ndarray, index: ndarray, src: Any, *, dim: int) -> ndarray:
-    made = self.copy("C")
-    np.add.at(made.reshape(-1), _flat(index, self.shape, dim), _corner(src, index))
+    made = np.array(self, order="C")
+    if index.size:
+        np.add.at(made.reshape(-1), _flat(index, self.shape, dim), _corner(src, index))
     return made
 
 
@@ -176,109 +184,11 @@ _scatter_add = Primitive(
     explain="numbers added to entries along a dimension; each gets the gradient of the entry it was added to",
 )
 
-_REDUCERS = {"sum": np.add, "mean": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
-
-
-def _scatter_reduce_array(
-    self: ndarray, index: ndarray, src: ndarray, *, dim: int, reduce: str, include_self: bool
-) -> ndarray:
-    made = self.copy("C")
-    flat, values = _flat(index, self.shape, dim), _corner(src, index)
-    memory = made.reshape(-1)
-    if not include_self:
-        if reduce in ("amax", "amin"):
-            whole = np.iinfo(made.dtype) if made.dtype.kind in "iu" else None
-            worst = (
-                (whole.min if reduce == "amax" else whole.max)
-                if whole
-                else (-np.inf if reduce == "amax" else np.inf)
-            )
-        else:
-            worst = 1 if reduce == "prod" else 0
-        memory[flat] = worst
-    _REDUCERS[reduce].at(memory, flat, values)
-    if reduce == "mean":
-        counts = np.full(memory.shape, int(include_self), np.int64)
-        np.add.at(counts, flat, 1)
-        counts[counts == 0] = 1
-        memory[...] = memory / counts if made.dtype.kind in "fc" else memory // counts
-    return made
-
-
-def _scatter_reduce_back(
-    xp: Any,
-    g: Any,
-    needs: Any,
-    self: Any,
-    index: Any,
-    src: Any,
-    out: Any,
-    dim: int,
-    reduce: str,
-    include_self: bool,
-) -> list[Any]:
-    """Sum and mean share the cotangent out; a product leaves one factor out; an extremum goes to those who reach it."""
-    src_shape = tuple(src.shape)
-    if src_shape != tuple(index.shape):
-        src = xp.call(_corner_of, src, size=tuple(index.shape))
-
-    def read(x: Any) -> Any:
-        return xp.call(_gather, x, index, dim=dim)
-
-    def add(x: Any, y: Any) -> Any:
-        return xp.call(_scatter_add, x, index, y, dim=dim)
-
-    if reduce == "sum":
-        of_self, of_src = g, read(g)
-    elif reduce == "mean":
-        counts = add(xp.ones_like(self) if include_self else xp.zeros_like(self), xp.ones_like(src))
-        shared = g / xp.maximum(counts, xp.ones_like(counts))
-        of_self, of_src = shared, read(shared)
-    elif reduce == "prod":
-        of_self, of_src = _scatter_prod_back(xp, g, self, index, src, out, dim, include_self)
-    else:
-        own = xp.astype(self == out, dtype_of(self))
-        there = xp.astype(src == read(out), dtype_of(src))
-        # As PyTorch: an input that happens to equal the result counts as one of those who share, even if left out.
-        shared = g / xp.maximum(add(own, there), xp.ones_like(own))
-        of_self, of_src = own * shared, there * read(shared)
-    if not include_self:
-        of_self = xp.call(_scatter_value, of_self, index, dim=dim, value=0)
-    if src_shape != tuple(index.shape):
-        of_src = xp.call(embed, of_src, shape=src_shape, view=_corner_of, params={"size": tuple(index.shape)})
-    return [of_self, None, of_src]
-
-
-def _scatter_prod_back(
-    xp: Any, g: Any, self: Any, index: Any, src: Any, out: Any, dim: int, include_self: bool
-) -> tuple[Any, Any]:
-    """g·out/x where no factor is zero; a single zero gets the product of the others."""
-
-    def product(x: Any, y: Any) -> Any:
-        return xp.call(_scatter_reduce, x, index, y, dim=dim, reduce="prod", include_self=include_self)
-
-    self_zero, src_zero = xp.astype(self == 0, dtype_of(self)), xp.astype(src == 0, dtype_of(src))
-    safe_self, safe_src = self + self_zero, src + src_zero
-    of_self = g * product(safe_self, src) / safe_self
-    start = self_zero if include_self else xp.zeros_like(self_zero)
-    zeros = xp.call(_gather, xp.call(_scatter_add, start, index, src_zero, dim=dim), index, dim=dim)
-    alone = src_zero * xp.astype(zeros == 1, dtype_of(src))
-    rest = xp.call(_gather, g * product(safe_self if not include_self else self, safe_src), index, dim=dim)
-    plain = xp.call(_gather, g * out, index, dim=dim) / safe_src
-    return of_self, xp.where(alone == 1, rest, plain * (1 - src_zero))
-
-
-_scatter_reduce = Primitive(
-    "scatter_reduce",
-    _scatter_reduce_array,
-    _scatter_reduce_back,
-    node="ScatterReduceBackward0",
-    explain="numbers reduced into entries along a dimension",
-)
-
 
 def _check_gather(function: str, self: Any, index: Any, dim: int, src: Any = None) -> int:
     a, i = self._array, index._array
+    if not i.size:
+        return wrap_dim(dim, a.ndim)
     if max(a.ndim, 1) != max(i.ndim, 1):
         raise RuntimeError(
             "Index tensor must have the same number of dimensions as input tensor"
@@ -315,7 +225,7 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False, out: 
     """out[i₀, …, k, …] = input[i₀, …, index[i₀, …, k, …], …] along `dim`; the shape is that of `index`."""
     index = _index_of("gather", index)
     result = _gather(input, index, dim=_check_gather("gather", input, index, dim))
-    return result if out is None else store_out(out, result)
+    return result if out is None else store_out(out, result, input, index, exact=True)
 
 
 def _same(function: str, self: Any, src: Any) -> None:
@@ -324,8 +234,8 @@ def _same(function: str, self: Any, src: Any) -> None:
 
 
 def scatter(
-    input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None
-) -> Any:
+    input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None, out: Any = None
+) -> Any:  # fmt: skip
     """out = input, but out[…, index[i], …] = src[i] (or one number) along `dim`; `reduce`: "add" or "multiply" instead."""
     index = _index_of("scatter", index)
     src = value if src is None else src
@@ -338,31 +248,22 @@ def scatter(
             raise RuntimeError("reduce argument must be either add or multiply.")
         if number:
             src = wrap(np.full(index._array.shape, src, input._array.dtype))
-        reduce = "sum" if reduce == "add" else "prod"
-        return _scatter_reduce(input, index, src, dim=dim, reduce=reduce, include_self=True)
-    if number:
-        return _scatter_value(input, index, dim=dim, value=as_number(src, input._array.dtype))
-    return _scatter(input, index, src, dim=dim)
+        from clew.ops.index_reduce import scatter_reduce
+
+        result = scatter_reduce(input, dim, index, src, "sum" if reduce == "add" else "prod")
+    elif number:
+        result = _scatter_value(input, index, dim=dim, value=as_number(src, input._array.dtype))
+    else:
+        result = _scatter(input, index, src, dim=dim)
+    return result if out is None else store_out(out, result, exact=True)
 
 
-def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
+def scatter_add(input: Any, dim: int, index: Any, src: Any, *, out: Any = None) -> Any:
     """out = input, and out[…, index[i], …] += src[i] along `dim`."""
     index = _index_of("scatter", index)
     _same("scatter", input, src)
-    return _scatter_add(input, index, src, dim=_check_gather("scatter_add", input, index, dim, src))
-
-
-def scatter_reduce(
-    input: Any, dim: int, index: Any, src: Any, reduce: str, *, include_self: bool = True, out: Any = None
-) -> Any:
-    """out[…, j, …] = the sum, prod, mean, amax or amin of all src[i] with index[i] = j (and of input[…, j, …])."""
-    index = _index_of("scatter", index)
-    _same("scatter", input, src)
-    dim = _check_gather("scatter_reduce", input, index, dim, src)
-    if reduce not in _REDUCERS:
-        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}")
-    result = _scatter_reduce(input, index, src, dim=dim, reduce=reduce, include_self=include_self)
-    return result if out is None else store_out(out, result)
+    result = _scatter_add(input, index, src, dim=_check_gather("scatter_add", input, index, dim, src))
+    return result if out is None else store_out(out, result, exact=True)
 
 
 def take_along_dim(input: Any, indices: Any, dim: int | None = None, *, out: Any = None) -> Any:
@@ -446,12 +347,14 @@ def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
     n = input._array.shape[dim] if input._array.ndim else 1
     if i.size and (i.max() >= n or i.min() < 0):
         raise IndexError("index out of range in self")
+    if out is not None and out._array.dtype != input._array.dtype:
+        raise RuntimeError("index_select(): self and result must have the same scalar type")
     result = _index_select(input, index, dim=dim)
-    return result if out is None else store_out(out, result)
+    return result if out is None else store_out(out, result, input, index)
 
 
 def _index_add_array(self: ndarray, index: ndarray, source: ndarray, *, dim: int, alpha: Any) -> ndarray:
-    made = self.copy("C")
+    made = np.array(self, order="C")
     if not made.ndim:
         return made + (source * alpha).sum(dtype=made.dtype)
     np.add.at(made, _along(dim, index.reshape(-1)), source if alpha == 1 else source * made.dtype.type(alpha))
@@ -471,7 +374,7 @@ _index_add = Primitive(
 
 
 def _index_copy_array(self: ndarray, index: ndarray, source: ndarray, *, dim: int) -> ndarray:
-    made = self.copy("C")
+    made = np.array(self, order="C")
     if made.ndim:
         made[_along(dim, index.reshape(-1))] = source
     else:
@@ -506,15 +409,22 @@ _index_fill: Primitive = Primitive(
 )
 _index_fill_tensor = Primitive(
     "index_fill_tensor",
-    lambda self, index, value, *, dim: _index_fill_array(self, index, value, dim=dim),
+    lambda self, index, value, *, dim: (
+        _index_fill_array(self, index, value, dim=dim),
+        np.unique(index % self.shape[dim] if self.ndim else index * 0),
+    ),
     {
         "self": lambda xp, g, index, dim: xp.call(_index_fill, g, index, dim=dim, value=0),
-        "value": lambda xp, g, index, dim: xp.sum(xp.call(_index_select, g, index, dim=dim)),
+        "value": lambda xp, g, filled, dim: xp.sum(xp.call(_index_select, g, filled, dim=dim)),
     },
+    aux={"filled": None},
     node="IndexFillBackward1",
     jvp="linear",
     explain="slices overwritten with a number, to which their gradients go",
 )
+
+
+_ADDING = ("index_add", "index_reduce")
 
 
 def _check_index_write(function: str, input: Any, dim: int, index: Any, source: Any) -> int:
@@ -524,7 +434,7 @@ def _check_index_write(function: str, input: Any, dim: int, index: Any, source: 
             raise IndexError("index_fill_(): Expected dtype int64 for index.")
         want = (
             "dtype int32/int64 for index but got:"
-            if function == "index_add"
+            if function in _ADDING
             else "a long tensor for index, but got"
         )
         raise RuntimeError(f"{function}_(): Expected {want} {legacy_name(i.dtype)}")
@@ -534,31 +444,31 @@ def _check_index_write(function: str, input: Any, dim: int, index: Any, source: 
         if function == "index_copy":
             raise IndexError(f"index_copy_(): Index should have dimension 1 or 0 (got {i.ndim})")
         raise IndexError(
-            f"index_add_(): Index is supposed to be a vector, but got dim: {i.ndim} with type: {legacy_name(i.dtype)} and "
+            f"{function}_(): Index is supposed to be a vector, but got dim: {i.ndim} with type: {legacy_name(i.dtype)} and "
             f"size: {list(i.shape)}"
         )
     dim = wrap_dim(dim, a.ndim)
     if source is not None:
         s = source._array
         if s.dtype != a.dtype:
-            if function == "index_add":
+            if function in _ADDING:
                 raise RuntimeError(
-                    f"index_add_(): self ({legacy_name(a.dtype)}) and source ({legacy_name(s.dtype)}) must have the same scalar type"
+                    f"{function}_(): self ({legacy_name(a.dtype)}) and source ({legacy_name(s.dtype)}) must have the same scalar type"
                 )
             raise RuntimeError(
                 f"index_copy_(): self and source expected to have the same dtype, but got (self) {legacy_name(a.dtype)} and (source) {legacy_name(s.dtype)}"
             )
         n = s.shape[dim] if s.ndim else 1
         if n != i.size:
-            raise (RuntimeError if function == "index_add" else IndexError)(
-                f"index_add_(): Number of indices ({i.size}) should be equal to source.size(dim): ({n}), for dim: {dim}"
-                if function == "index_add"
+            raise (RuntimeError if function in _ADDING else IndexError)(
+                f"{function}_(): Number of indices ({i.size}) should be equal to source.size(dim): ({n}), for dim: {dim}"
+                if function in _ADDING
                 else f"index_copy_(): Number of indices ({i.size}) should be equal to source.size(dim) ({n})"
             )
         rest = a.shape[:dim] + a.shape[dim + 1 :]
         other = s.shape[:dim] + s.shape[dim + 1 :]
         if rest != other and a.ndim and s.ndim:
-            if function == "index_add":
+            if function in _ADDING:
                 raise RuntimeError(
                     f"source tensor shape must match self tensor shape, excluding the specified dimension. Got self.shape = {list(a.shape)} source.shape = {list(s.shape)}"
                 )
@@ -573,7 +483,7 @@ def _check_index_write(function: str, input: Any, dim: int, index: Any, source: 
 
 
 def _out_of_range(function: str, index: ndarray, n: int) -> Exception:
-    if function == "index_add":
+    if function in _ADDING:
         bad = index[(index < 0) | (index >= n)].reshape(-1)[0]
         return RuntimeError(f"index {bad} is out of bounds for dimension 0 with size {n}")
     bad = index[(index < 0) | (index >= n)].reshape(-1)[0]
@@ -586,14 +496,14 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1, 
     """out = input, and slice index[i] along `dim` += alpha·(slice i of `source`)."""
     dim = _check_index_write("index_add", input, dim, index, source)
     result = _index_add(input, index, source, dim=dim, alpha=alpha)
-    return result if out is None else store_out(out, result)
+    return result if out is None else store_out(out, result, exact=True)
 
 
 def index_copy(input: Any, dim: int, index: Any, source: Any, *, out: Any = None) -> Any:
     """out = input, but slice index[i] along `dim` = slice i of `source`."""
     dim = _check_index_write("index_copy", input, dim, index, source)
     result = _index_copy(input, index, source, dim=dim)
-    return result if out is None else store_out(out, result)
+    return result if out is None else store_out(out, result, exact=True)
 
 
 def index_fill(input: Any, dim: int, index: Any, value: Any) -> Any:

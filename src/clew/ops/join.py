@@ -16,13 +16,14 @@ from clew.core.promotion import result_dtype
 from clew.core.variable import Variable, wrap
 from clew.ops._arguments import check_tensor, sizes, wrap_dim, wrap_dims
 from clew.ops._builders import convert
-from clew.ops._views import _diagonal, _select, _slice, embed
+from clew.ops._views import _diagonal
+from clew.ops.copies import diagonal_copy
 from clew.ops.shape import expand, flatten, reshape, unsqueeze, view
 
 __all__ = [
-    "block_diag", "cartesian_prod", "cat", "column_stack", "combinations", "concat", "concatenate", "diag", "diag_embed",
-    "diagflat", "diagonal_scatter", "dstack", "flip", "fliplr", "flipud", "hstack", "meshgrid", "repeat_interleave",
-    "roll", "rot90", "row_stack", "select_scatter", "slice_scatter", "stack", "tile", "tril", "triu", "vstack",
+    "_chunk_cat", "block_diag", "cartesian_prod", "cat", "column_stack", "combinations", "concat", "concatenate", "diag", "diag_embed",
+    "diagflat", "dstack", "flip", "fliplr", "flipud", "hstack", "meshgrid", "repeat_interleave", "roll", "rot90", "row_stack",
+    "stack", "tile", "tril", "triu", "vstack",
 ]  # fmt: skip
 
 
@@ -109,7 +110,7 @@ def cat(tensors: Any, dim: int = 0, *, out: Any = None) -> Any:
                     f"number {i} in the list."
                 )
     result = _cat(*kept, dim=dim, lengths=tuple([t._array.shape[dim] for t in kept]))
-    return result if out is None else store_out(out, result)
+    return result if out is None else store_out(out, result, *tensors)
 
 
 def concat(tensors: Any, dim: int = 0, *, out: Any = None) -> Any:
@@ -184,6 +185,40 @@ def column_stack(tensors: Any, *, out: Any = None) -> Any:
     if not given:
         raise RuntimeError("column_stack expects a non-empty TensorList")
     return hstack(given, out=out)
+
+
+def _chunk_cat(tensors: Any, dim: int, num_chunks: int, *, out: Any = None) -> Any:
+    """Every tensor cut into `num_chunks` pieces along `dim` (padded with zeros to a multiple), flattened from there on,
+    and the first pieces of all put one behind the other, then the second …: (…, num_chunks, ∑ sizes).
+    """
+    if num_chunks < 1:
+        raise RuntimeError("_chunk_cat expects positive num_chunks")
+    given = _tensors("_chunk_cat", tensors)
+    if not given:
+        raise RuntimeError("_chunk_cat expects a non-empty input tensor list")
+    if any(not t._array.size for t in given):
+        raise RuntimeError("_chunk_cat expects non-empty tensor")
+    if any(t._array.dtype != given[0]._array.dtype for t in given):
+        raise RuntimeError("_chunk_cat expects all input tensors with the same dtype")
+    ranks = [t._array.ndim for t in given]
+    if len({*ranks}) == 1:
+        dim = wrap_dim(dim, ranks[0])
+    elif dim < 0:
+        raise RuntimeError("_chunk_cat expects non-negative dim when input tensors have different ndims")
+    elif dim >= min(ranks):
+        raise RuntimeError("_chunk_cat expects dim < ndim for all input tensors")
+    front = given[0]._array.shape[:dim]
+    if any(t._array.shape[:dim] != front for t in given):
+        raise RuntimeError("_chunk_cat expects same sizes of 0,...,dim-1 dimensions for all tensors")
+    rows = []
+    for tensor in given:
+        shape = tensor._array.shape
+        short = -shape[dim] % num_chunks
+        if short:
+            padding = np.zeros((*front, short, *shape[dim + 1 :]), tensor._array.dtype)
+            tensor = cat([tensor, wrap(padding)], dim)
+        rows.append(reshape(tensor, *front, num_chunks, -1))
+    return cat(rows, dim + 1, out=out)
 
 
 def _block_arrays(tensors: list[ndarray]) -> ndarray:
@@ -279,9 +314,10 @@ _repeat = Primitive(
 )
 
 
-def flip(input: Any, *dims: Any) -> Any:
+def flip(input: Any, *axes: Any, dims: Any = None) -> Any:
     """The order of the entries along `dims` turned around. A copy."""
-    if len(dims) == 1 and not isinstance(dims[0], int):
+    dims = axes if dims is None else dims
+    if not isinstance(dims, int) and len(dims) == 1 and not isinstance(dims[0], int):
         dims = tuple(dims[0])
     return _flip(check_tensor(input, "flip"), dims=wrap_dims(dims, input._array.ndim) if dims else ())
 
@@ -310,6 +346,8 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
         return _roll(input, shifts=shifts[0], dims=None)
     if len(shifts) != len(dims):
         raise RuntimeError(f"shifts and dimensions must align. shifts: {len(shifts)}, dims:{len(dims)}")
+    if not input._array.ndim:
+        raise IndexError(f"Dimension specified as {dims[0]} but tensor has no dimensions")
     return _roll(input, shifts=shifts, dims=tuple([wrap_dim(d, input._array.ndim) for d in dims]))
 
 
@@ -331,9 +369,9 @@ def rot90(input: Any, k: int = 1, dims: Any = (0, 1)) -> Any:
     return _rot90(input, k=k, dims=dims)
 
 
-def repeat(input: Any, *repeats: Any) -> Any:
+def repeat(input: Any, *counts: Any, repeats: Any = None) -> Any:
     """Copies side by side: `repeats[i]` of them along dimension i (counted from the last)."""
-    counts = sizes(repeats)
+    counts = sizes(counts if repeats is None else (repeats,))
     ndim = input._array.ndim
     if len(counts) < ndim:
         raise RuntimeError(
@@ -347,9 +385,9 @@ def repeat(input: Any, *repeats: Any) -> Any:
     return _repeat(input, repeats=counts)
 
 
-def tile(input: Any, *dims: Any) -> Any:
+def tile(input: Any, *counts: Any, dims: Any = None) -> Any:
     """`repeat`, missing counts being 1."""
-    counts = sizes(dims)
+    counts = sizes(counts if dims is None else (dims,))
     return repeat(input, *(1,) * (input._array.ndim - len(counts)), *counts)
 
 
@@ -501,18 +539,6 @@ _diag_embed = Primitive(
     jvp="linear",
     explain="vectors as diagonals of matrices; their gradients are the diagonals of the gradient",
 )
-_diagonal_copy = Primitive(
-    "diagonal_copy",
-    lambda self, *, offset, dim1, dim2: _diagonal.forward(self, offset=offset, dim1=dim1, dim2=dim2).copy(),
-    {
-        "self": lambda xp, g, self_shape, offset, dim1, dim2: xp.call(
-            embed, g, shape=self_shape, view=_diagonal, params={"offset": offset, "dim1": dim1, "dim2": dim2}
-        )
-    },
-    node="DiagonalBackward0_copy",
-    jvp="linear",
-    explain="a copy of a diagonal",
-)
 
 
 def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
@@ -529,88 +555,10 @@ def diag(input: Any, diagonal: int = 0, *, out: Any = None) -> Any:
     ndim = check_tensor(input, "diag")._array.ndim
     if ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {ndim}D")
-    result = (
-        diag_embed(input, diagonal) if ndim == 1 else _diagonal_copy(input, offset=diagonal, dim1=0, dim2=1)
-    )
+    result = diag_embed(input, diagonal) if ndim == 1 else diagonal_copy(input, diagonal)
     return result if out is None else store_out(out, result)
 
 
 def diagflat(input: Any, offset: int = 0) -> Any:
     """A matrix with all the numbers of the input along a diagonal."""
     return diag_embed(view(input.contiguous(), -1), offset)
-
-
-# ---- a part replaced, out of place -----------------------------------------------------------------------------------------
-def _scatter_primitive(name: str, part: Primitive, node: str, params: tuple[str, ...]) -> Primitive:
-    """out = self with the part that `part` looks at replaced by `src`."""
-
-    def forward(self: ndarray, src: ndarray, *, where: dict[str, Any]) -> ndarray:
-        made = self.copy()
-        part.forward(made, **where)[...] = src
-        return made
-
-    def without(xp: Any, g: Any, where: dict[str, Any]) -> Any:
-        return xp.call(
-            primitive,
-            g,
-            xp.constant(np.zeros(part.forward(np.empty(g.shape, np.bool), **where).shape, np.bool)),
-            where=where,
-        )
-
-    primitive = Primitive(
-        name,
-        forward,
-        {"self": without, "src": lambda xp, g, where: xp.call(part, g, **where)},
-        node=node,
-        jvp="linear",
-        explain="a copy with a part replaced: that part's gradient goes to what replaced it",
-    )
-    return primitive
-
-
-_select_scatter = _scatter_primitive("select_scatter", _select, "SelectScatterBackward0", ("dim", "index"))
-_slice_scatter = _scatter_primitive(
-    "slice_scatter", _slice, "SliceScatterBackward0", ("dim", "start", "end", "step")
-)
-_diagonal_scatter = _scatter_primitive(
-    "diagonal_scatter", _diagonal, "DiagonalScatterBackward0", ("offset", "dim1", "dim2")
-)
-
-
-def _replaced(primitive: Primitive, part: Primitive, input: Any, src: Any, where: dict[str, Any]) -> Any:
-    shape = part.forward(np.empty(input._array.shape, np.bool), **where).shape
-    if src._array.shape != shape:
-        raise RuntimeError(
-            "expected src to have a size equal to the slice of self. src size = "
-            f"{list(src._array.shape)}, slice size = {list(shape)}"
-        )
-    return primitive(input, convert(src, input._array.dtype), where=where)
-
-
-def select_scatter(input: Any, src: Any, dim: int, index: int) -> Any:
-    """A copy of `input` with `src` as entry `index` along `dim`."""
-    dim = wrap_dim(dim, input._array.ndim)
-    n = input._array.shape[dim]
-    if not -n <= index < n:
-        raise IndexError(
-            f"select(): index {index} out of range for tensor of size {list(input._array.shape)} at dimension {dim}"
-        )
-    return _replaced(_select_scatter, _select, input, src, {"dim": dim, "index": index % n})
-
-
-def slice_scatter(
-    input: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
-) -> Any:
-    """A copy of `input` with `src` in the place of `start:end:step` along `dim`."""
-    dim = wrap_dim(dim, input._array.ndim)
-    a, b, c = slice(start, end, step).indices(input._array.shape[dim])
-    return _replaced(
-        _slice_scatter, _slice, input, src, {"dim": dim, "start": a, "end": max(a, b), "step": c}
-    )
-
-
-def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
-    """A copy of `input` with `src` along a diagonal."""
-    ndim = input._array.ndim
-    where = {"offset": offset, "dim1": wrap_dim(dim1, ndim), "dim2": wrap_dim(dim2, ndim)}
-    return _replaced(_diagonal_scatter, _diagonal, input, src, where)

@@ -8,8 +8,8 @@ recorded node. (`ndarray.dot` does for two small matrices what `@` does, in a th
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,22 +17,20 @@ from numpy import ndarray
 
 from clew.core import raw
 from clew.core.inplace import store_out
-from clew.core.modes import altered, observers, switches
-from clew.core.node import internal, next_seq, user_place
-from clew.core.primitive import Primitive, note_modes, watch
-from clew.core.variable import FLOAT32, FLOAT64, INFERENCE, classes, wrap
+from clew.core.modes import altered, switches
+from clew.core.primitive import Primitive, watch
+from clew.core.variable import FLOAT32, FLOAT64, Variable, wrap
 from clew.dtypes import from_numpy, legacy_name, tensor_type_name
 from clew.ops import arithmetic
 from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor
-from clew.ops._builders import broadcast_error, observe
+from clew.ops._autocast import lowered
+from clew.ops._builders import broadcast_error, edge_of, recording, several
 
 __all__ = [
     "bmm", "dot", "ger", "inner", "matmul", "mm", "mv", "outer", "vdot",
 ]  # fmt: skip
 
-_new = object.__new__
-_getframe = sys._getframe
 _C_NAMES = {
     "float32": "float", "float64": "double", "float16": "c10::Half", "bfloat16": "c10::BFloat16", "int64": "long int",
     "int32": "int", "int16": "short int", "int8": "signed char", "uint8": "unsigned char", "bool": "bool",
@@ -73,7 +71,9 @@ _bmm_arrays = widely(np.matmul)
 
 def _times(xp: Any, a: Any, b: Any) -> Any:
     """A·B of two matrices, in formulas."""
-    return _dot_arrays(a, b) if xp is raw else mm(a, b)
+    if xp is not raw:
+        return mm(a, b)
+    return a.dot(b) if a.dtype.itemsize > 2 else _dot_arrays(a, b)
 
 
 def _batch_times(xp: Any, a: Any, b: Any) -> Any:
@@ -198,24 +198,32 @@ def _affine_bias(xp: Any, g: Any, self_shape: tuple[int, ...]) -> Any:
     if len(self_shape) != 1:
         return g  # the engine sums
     rows = _rows(g)
-    return np.add.reduce(rows, 0) if xp is raw and not narrow(rows) else xp.sum(rows, 0)
+    dtype, count = rows.dtype, len(rows)
+    if xp is raw and (dtype is FLOAT32 or dtype is FLOAT64) and count <= _MANY_ROWS:
+        return _ones(count, dtype).dot(rows)  # the BLAS takes a third of the time of `np.add.reduce`
+    return xp.sum(rows, 0)
 
 
-def _affine_input(xp: Any, g: Any, mat1_shape: tuple[int, ...], weight: Any) -> Any:
-    if len(mat1_shape) == 2:
-        return _times(xp, g, weight)
-    return _times(xp, _rows(g), weight).reshape(mat1_shape)
+_MANY_ROWS = 4096
 
 
-def _affine(node: str) -> Primitive:
+@lru_cache(maxsize=64)
+def _ones(n: int, dtype: np.dtype[Any]) -> ndarray:
+    return np.ones(n, dtype)
+
+
+def _affine(node: str, matrix: bool = False) -> Primitive:
+    """matrix: for inputs of two dimensions, whose gradients are plain products."""
+    if matrix:
+        of_input: Any = lambda xp, g, weight: _times(xp, g, weight)  # noqa: E731
+        of_weight: Any = lambda xp, g, mat1: _times(xp, g.T, mat1)  # noqa: E731
+    else:
+        of_input = lambda xp, g, mat1_shape, weight: _times(xp, _rows(g), weight).reshape(mat1_shape)  # noqa: E731
+        of_weight = lambda xp, g, mat1: _times(xp, _rows(g).T, _rows(mat1))  # noqa: E731
     return Primitive(
         "linear",
         widely(_affine_array),
-        {
-            "self": _affine_bias,
-            "mat1": _affine_input,
-            "weight": lambda xp, g, mat1: _times(xp, _rows(g).T, _rows(mat1)),
-        },
+        {"self": _affine_bias, "mat1": of_input, "weight": of_weight},
         args=("self", "mat1", "weight"),
         node=node,
         explain="y = x·Wᵀ + b; ∂x = G·W, ∂W = Gᵀ·x, ∂b = the sum of G's rows",
@@ -224,8 +232,8 @@ def _affine(node: str) -> Primitive:
 
 # By (has a bias, is two-dimensional): PyTorch makes the rest of views around these.
 _linear = {
-    (True, True): _affine("AddmmBackward0"),
-    (False, True): _affine("MmBackward0"),
+    (True, True): _affine("AddmmBackward0", matrix=True),
+    (False, True): _affine("MmBackward0", matrix=True),
     (True, False): _affine("ViewBackward0"),
     (False, False): _affine("UnsafeViewBackward0"),
 }
@@ -234,55 +242,17 @@ _linear_vector = _affine("SqueezeBackward4")
 
 # ---- the short way -----------------------------------------------------------------------------------------------------
 def _recorded(primitive: Primitive, value: Any, inputs: tuple[Any, ...], arrays: tuple[Any, ...]) -> Any:
-    """Wrap what a primitive's forward gave on float32 or float64 arrays, and record it.
-
-    For formulas that give gradients of the right shape by themselves. Called straight from the public function.
-    """
-    result = _new(classes.tensor)
-    result._array = value
-    result._counter = result._view = result._meta = None
-    edges = tuple([None if t is None else t._edge if t._view is None else t.edge() for t in inputs])
-    for edge in edges:
-        if edge is not None:
-            break
-    else:
-        edge = None
-    if edge is None or (altered and not switches.grad):
-        result._edge = None
-        if altered and switches.inference:
-            result._counter = INFERENCE
-        return result
-    made = primitive.node()
-    made.primitive = primitive
-    made.edges = edges
-    made.seq = next_seq()
-    made.metas = made.extras = None
-    frame = _getframe(2)
-    made.code = code = frame.f_code
-    made.lasti = frame.f_lasti
-    if internal[code.co_filename]:
-        made.code, made.lasti = user_place(3)
-    result._edge = (made, 0)
-    if len(edges) == 2:
-        made.saved = (None if edges[0] is None else (arrays[1],), None if edges[1] is None else (arrays[0],))
-        made.versions = (() if edges[0] is None else (watch(inputs[1]),)) + (
-            () if edges[1] is None else (watch(inputs[0]),)
-        )
-    else:
-        bias, x, weight = arrays
-        made.saved = (
-            None if edges[0] is None else (bias.shape,),
-            None if edges[1] is None else (x.shape, weight),
-            None if edges[2] is None else (x,),
-        )
-        made.versions = (() if edges[2] is None else (watch(inputs[1]),)) + (
-            () if edges[1] is None else (watch(inputs[2]),)
-        )
-    if altered:
-        note_modes(made)
-    if observers:
-        observe(made, inputs, (result,))
-    return result
+    """Wrap a product of two float32 or float64 matrices, and record it. Called straight from the public function."""
+    edges = edge_of(inputs[0]), edge_of(inputs[1])
+    if not recording(edges):
+        return wrap(value)
+    first, second = edges
+    a, b = arrays
+    saved = (None if first is None else (b,), None if second is None else (a,))
+    versions = (() if second is None else (watch(inputs[0]),)) + (
+        () if first is None else (watch(inputs[1]),)
+    )
+    return several(primitive, value, inputs, edges, saved, versions, 3)
 
 
 def _c_name(array: Any) -> str:
@@ -362,6 +332,8 @@ def _both(name: str, input: Any, other: Any, second: str) -> tuple[Any, Any]:
 # ---- products of two -----------------------------------------------------------------------------------------------------
 def mm(input: Any, mat2: Any, *, out: Any = None) -> Any:
     """A·B of two matrices, (n × m)·(m × p) → (n × p). RuntimeError for other shapes."""
+    if altered and switches.autocast:
+        input, mat2 = lowered(input, mat2)
     a, b = _both("mm", input, mat2, "mat2")
     for matrix, name in ((a, "self"), (b, "mat2")):
         if matrix.ndim != 2:
@@ -373,6 +345,8 @@ def mm(input: Any, mat2: Any, *, out: Any = None) -> Any:
 
 def bmm(input: Any, mat2: Any, *, out_dtype: Any = None, out: Any = None) -> Any:
     """Aᵢ·Bᵢ for every i, (b × n × m)·(b × m × p) → (b × n × p). RuntimeError for other shapes."""
+    if altered and switches.autocast:
+        input, mat2 = lowered(input, mat2)
     a, b = _both("bmm", input, mat2, "mat2")
     for batch, name in ((a, "batch1"), (b, "batch2")):
         if batch.ndim != 3:
@@ -426,6 +400,8 @@ def _making_matmul(foreign: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     """`matmul`, with what happens to operands that are no tensors."""
 
     def matmul(input: Any, other: Any, *, out: Any = None) -> Any:
+        if altered and switches.autocast:
+            input, other = lowered(input, other)
         try:
             a, b = input._array, other._array
             ra, rb = a.ndim, b.ndim
@@ -489,7 +465,9 @@ def _foreign(self: Any, other: Any) -> Any:
 
 def matmul_reflected(self: Any, other: Any) -> Any:
     """`array @ tensor`."""
-    return matmul(wrap(other), self) if other.__class__ is ndarray else NotImplemented
+    if other.__class__ is ndarray:
+        other = wrap(other)
+    return matmul(other, self) if isinstance(other, Variable) else NotImplemented
 
 
 matmul = _making_matmul(lambda input, other: _both("matmul", input, other, "other"))
@@ -517,6 +495,8 @@ def inner(input: Any, other: Any, *, out: Any = None) -> Any:
 # ---- linear --------------------------------------------------------------------------------------------------------------
 def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     """x·Wᵀ + b. input: (…, in); weight: (out, in) or (in); bias: (out); result: (…, out)."""
+    if altered and switches.autocast:
+        input, weight, bias = lowered(input, weight, bias)
     try:
         x, w = input._array, weight._array
         b = None if bias is None else bias._array
@@ -525,19 +505,30 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         _both("linear", input, weight, "weight")
         check_tensor(bias, "linear", "bias", 3)
         raise
+    xs, ws = x.shape, w.shape
     if (
-        x.ndim == 2
-        and w.ndim == 2
-        and (dtype is FLOAT32 or dtype is FLOAT64)
+        (dtype is FLOAT32 or dtype is FLOAT64)
         and w.dtype is dtype
-        and x.shape[1] == w.shape[1]
+        and len(xs) == 2 == len(ws)
+        and xs[1] == ws[1]
+        and (b is None or (b.dtype is dtype and b.shape == ws[:1]))
     ):
-        if b is None:
-            return _recorded(_LINEAR_PLAIN, x.dot(w.T), (None, input, weight), (None, x, w))
-        if b.dtype is dtype and b.shape == w.shape[:1]:
-            value = x.dot(w.T)
+        value = x.dot(w.T)
+        if b is not None:
             value += b
-            return _recorded(_LINEAR_BIAS, value, (bias, input, weight), (b, x, w))
+        edges = edge_of(bias), edge_of(input), edge_of(weight)
+        if not recording(edges):
+            return wrap(value)
+        saved = (
+            None if edges[0] is None else (ws[:1],),
+            None if edges[1] is None else (w,),
+            None if edges[2] is None else (x,),
+        )
+        versions = (() if edges[2] is None else (watch(input),)) + (
+            () if edges[1] is None else (watch(weight),)
+        )
+        primitive = _LINEAR_PLAIN if b is None else _LINEAR_BIAS
+        return several(primitive, value, (bias, input, weight), edges, saved, versions)
     return _linear_general(input, weight, bias, x, w, b)
 
 

@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from clew.core.primitive import Primitive
+from clew.core.modes import altered, switches
+from clew.core.primitive import Primitive, watch
 from clew.core.promotion import result_dtype
-from clew.core.variable import Variable, wrap
+from clew.core.raw import total
+from clew.core.variable import FLOAT32, FLOAT64, Variable, wrap
+from clew.dtypes import legacy_name
 from clew.ops._arguments import check_tensor
-from clew.ops._builders import broadcast_error, convert
+from clew.ops._autocast import raised
+from clew.ops._builders import broadcast_error, convert, edge_of, recording, several
 from clew.ops.distance import pairwise_distance
 
 __all__ = [
@@ -26,8 +30,8 @@ __all__ = [
 def _reduce(values: np.ndarray, reduction: str) -> Any:
     if reduction == "none":
         return values
-    total = np.add.reduce(values, axis=None)
-    return total if reduction == "sum" else total / values.dtype.type(values.size)
+    summed = total(values)
+    return summed if reduction == "sum" else summed / values.size
 
 
 def _share(xp: Any, g: Any, count: int, reduction: str) -> Any:
@@ -117,7 +121,31 @@ _huber = _pointwise(
 
 
 def _difference_loss(primitive: Primitive, input: Any, target: Any, reduction: str, parameter: float) -> Any:
+    try:
+        a, b = input._array, target._array
+        dtype = a.dtype
+        plain = (dtype is FLOAT32 or dtype is FLOAT64) and b.dtype is dtype and a.shape == b.shape
+    except AttributeError:  # no tensors: `_pair` refuses them
+        plain = False
+    if plain:  # by hand what `Primitive.__call__` does for all
+        value = primitive.forward(a, b, reduction=reduction, parameter=parameter)
+        edges = edge_of(input), edge_of(target)
+        if not recording(edges):
+            return wrap(value)
+        saved = (a, b, reduction, parameter)
+        return several(
+            primitive,
+            value,
+            (input, target),
+            edges,
+            (None if edges[0] is None else saved, None if edges[1] is None else saved),
+            (watch(input), watch(target)),
+            3,
+        )
     x, y = _pair(input, target, primitive.name, reduction)
+    if x._array.dtype.kind not in "fV":
+        kernel = primitive.name.replace("_loss", "_cpu")
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{legacy_name(x._array.dtype)}'")
     try:
         return primitive(x, y, reduction=reduction, parameter=parameter)
     except ValueError:
@@ -133,6 +161,8 @@ def mse_loss(
     weight: Any = None,
 ) -> Any:
     """(input − target)², reduced. Warns where the shapes differ and broadcasting would hide a mistake."""
+    if altered and switches.autocast:
+        input, target = raised(input, target)
     reduction = check_reduction(reduction, size_average, reduce)
     if weight is not None:
         return _weighted(_difference_loss(_mse, input, target, "none", 0.0), input, weight, reduction)
@@ -156,6 +186,8 @@ def l1_loss(
     weight: Any = None,
 ) -> Any:
     """|input − target|, reduced."""
+    if altered and switches.autocast:
+        input, target = raised(input, target)
     reduction = check_reduction(reduction, size_average, reduce)
     _pair(input, target, "l1_loss", reduction)
     values = (input - target).abs()
@@ -173,6 +205,8 @@ def smooth_l1_loss(
     beta: float = 1.0,
 ) -> Any:
     """d² / 2β where |d| < β, else |d| − β/2, reduced (Girshick 2015, "Fast R-CNN")."""
+    if altered and switches.autocast:
+        input, target = raised(input, target)
     reduction = check_reduction(reduction, size_average, reduce)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
@@ -185,6 +219,8 @@ def huber_loss(
     input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None
 ) -> Any:
     """d² / 2 where |d| ≤ δ, else δ (|d| − δ/2), reduced (Huber 1964)."""
+    if altered and switches.autocast:
+        input, target = raised(input, target)
     check_reduction(reduction)
     if delta <= 0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
@@ -228,9 +264,14 @@ def binary_cross_entropy(
             f"Using a target size (torch.Size({list(target._array.shape)})) that is different to the input size "
             f"(torch.Size({list(input._array.shape)})) is deprecated. Please ensure they have the same size."
         )
-    if ((input._array < 0) | (input._array > 1)).any():
+    kind = input._array.dtype
+    if target._array.dtype != kind:
+        raise RuntimeError(f"Found dtype {legacy_name(target._array.dtype)} but expected {legacy_name(kind)}")
+    if kind.kind not in "fV":
+        raise NotImplementedError(f"\"binary_cross_entropy\" not implemented for '{legacy_name(kind)}'")
+    if not ((input._array >= 0) & (input._array <= 1)).all():
         raise RuntimeError("all elements of input should be between 0 and 1")
-    return _bce(input, convert(target, input._array.dtype), weight, reduction=reduction)
+    return _bce(input, target, weight, reduction=reduction)
 
 
 def _bcel_forward(self: Any, target: Any, weight: Any, pos_weight: Any, *, reduction: str) -> Any:
@@ -276,13 +317,36 @@ def binary_cross_entropy_with_logits(
     pos_weight: Any = None,
 ) -> Any:  # fmt: skip
     """−(t log σ(x) + (1 − t) log(1 − σ(x))), computed without overflow; `pos_weight` scales the first term."""
+    if altered and switches.autocast:
+        input, target = raised(input, target)
     reduction = check_reduction(reduction, size_average, reduce)
     if input._array.shape != target._array.shape:
         raise ValueError(
             f"Target size (torch.Size({list(target._array.shape)})) must be the same as input size "
             f"(torch.Size({list(input._array.shape)}))"
         )
-    return _bce_logits(input, convert(target, input._array.dtype), weight, pos_weight, reduction=reduction)
+    kinds = input._array.dtype, target._array.dtype
+    if kinds[0] is kinds[1] and kinds[0].kind in "fV":
+        return _bce_logits(input, target, weight, pos_weight, reduction=reduction)
+    _check_logits(*kinds)
+    want = result_dtype(input, target).np
+    both = convert(input, want), convert(target, want)
+    return convert(_bce_logits(*both, weight, pos_weight, reduction=reduction), kinds[1])
+
+
+def _check_logits(input: np.dtype[Any], target: np.dtype[Any]) -> None:
+    """The errors of PyTorch's formula, (1 − t) x − log σ(x) written into the memory of 1 − t, for types it has not."""
+    if target.kind == "b":
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+            "operator instead."
+        )
+    if target.kind in "iu" and input.kind not in "iub":
+        raise RuntimeError(
+            f"result type {legacy_name(input)} can't be cast to the desired output type {legacy_name(target)}"
+        )
+    if input.kind not in "fV":
+        raise NotImplementedError(f"\"log_sigmoid_cpu\" not implemented for '{legacy_name(input)}'")
 
 
 # ---- made of other operations --------------------------------------------------------------------------------------------
@@ -295,6 +359,8 @@ def kl_div(
     log_target: bool = False,
 ) -> Any:
     """t (log t − input) with input log-probabilities; 'batchmean' divides the sum by the batch size."""
+    if altered and switches.autocast:
+        input, target = raised(input, target)
     if reduction == "batchmean":
         return kl_div(input, target, reduction="sum", log_target=log_target) / input._array.shape[0]
     reduction = check_reduction(reduction, size_average, reduce)
@@ -314,6 +380,8 @@ def poisson_nll_loss(
     reduce: Any = None, reduction: str = "mean",
 ) -> Any:  # fmt: skip
     """exp(input) − t · input (or input − t log(input + ε)), with Stirling's term where `full`."""
+    if altered and switches.autocast:
+        input, target = raised(input, target)
     reduction = check_reduction(reduction, size_average, reduce)
     losses = input.exp() - target * input if log_input else input - target * (input + eps).log()
     if full:
@@ -353,6 +421,8 @@ def hinge_embedding_loss(
     reduction: str = "mean",
 ) -> Any:
     """x where t = 1, max(0, margin − x) where t = −1."""
+    if altered and switches.autocast:
+        input, target = raised(input, target)
     reduction = check_reduction(reduction, size_average, reduce)
     zero = input.new_zeros(())
     near = input.where(target == 1, zero)
@@ -365,6 +435,8 @@ def margin_ranking_loss(
     reduction: str = "mean",
 ) -> Any:  # fmt: skip
     """max(0, −t (x₁ − x₂) + margin)."""
+    if altered and switches.autocast:
+        input1, input2, target = raised(input1, input2, target)
     reduction = check_reduction(reduction, size_average, reduce)
     return apply_reduction((-target * (input1 - input2) + margin).clamp_min(0), reduction)
 
@@ -373,6 +445,8 @@ def soft_margin_loss(
     input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
 ) -> Any:
     """log(1 + exp(−t x))."""
+    if altered and switches.autocast:
+        input, target = raised(input, target)
     reduction = check_reduction(reduction, size_average, reduce)
     return apply_reduction((-target * input).exp().log1p(), reduction)
 
@@ -382,6 +456,8 @@ def cosine_embedding_loss(
     reduction: str = "mean",
 ) -> Any:  # fmt: skip
     """1 − cos(x₁, x₂) where t = 1, max(0, cos − margin) where t = −1."""
+    if altered and switches.autocast:
+        input1, input2, target = raised(input1, input2, target)
     reduction = check_reduction(reduction, size_average, reduce)
     product = (input1 * input2).sum(-1)
     square1 = (input1 * input1).sum(-1) + 1e-12
@@ -397,6 +473,8 @@ def triplet_margin_loss(
     size_average: Any = None, reduce: Any = None, reduction: str = "mean",
 ) -> Any:  # fmt: skip
     """max(0, d(a, p) − d(a, n) + margin) (Balntas et al. 2016)."""
+    if altered and switches.autocast:
+        anchor, positive, negative = raised(anchor, positive, negative)
     return triplet_margin_with_distance_loss(
         anchor, positive, negative, distance_function=lambda x, y: pairwise_distance(x, y, p, eps), margin=margin,
         swap=swap, reduction=check_reduction(reduction, size_average, reduce),
@@ -438,6 +516,8 @@ def multi_margin_loss(
     reduce: Any = None, reduction: str = "mean",
 ) -> Any:  # fmt: skip
     """Σ_{i≠t} max(0, margin − x_t + x_i)ᵖ / C."""
+    if altered and switches.autocast:
+        input, target = raised(input, target)
     reduction = check_reduction(reduction, size_average, reduce)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")

@@ -13,10 +13,13 @@ from clew.core.variable import Variable, wrap
 from clew.dtypes import int64, legacy_name
 from clew.ops._arguments import check_tensor, dtype_of
 from clew.ops._builders import broadcast_error, convert
-from clew.ops.getitem import as_number
+from clew.ops.compare import logical_not
+from clew.ops.getitem import as_number, getitem, index_put
+from clew.ops.shape import clone
 
 __all__ = [
-    "argwhere", "masked_fill", "masked_scatter", "masked_select", "nonzero", "take", "tril_indices", "triu_indices",
+    "_unsafe_masked_index", "_unsafe_masked_index_put_accumulate", "argwhere", "masked_fill", "masked_scatter",
+    "masked_select", "nonzero", "nonzero_static", "put", "take", "tril_indices", "triu_indices", "unravel_index",
 ]  # fmt: skip
 
 
@@ -63,6 +66,8 @@ def masked_fill(input: Any, mask: Any, value: Any) -> Any:
                 "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
                 f"{value._array.ndim} dimension(s)."
             )
+        if value._array.dtype.kind == "c" and dtype.kind != "c":
+            as_number(value._array.item(), dtype)  # raises where an imaginary part would be lost
         return _masked_fill_tensor(input, mask, convert(value, dtype))
     return _masked_fill(input, mask, value=as_number(value, dtype))
 
@@ -116,8 +121,10 @@ def masked_select(input: Any, mask: Any, *, out: Any = None) -> Any:
     if m.dtype.kind != "b":
         raise RuntimeError("masked_select: expected BoolTensor for mask")
     _broadcast(m.shape, input._array.shape)
+    if out is not None and out._array.dtype != input._array.dtype:
+        raise RuntimeError("masked_select(): self and result must have the same scalar type")
     result = _masked_select(input, mask)
-    return result if out is None else store_out(out, result)
+    return result if out is None else store_out(out, result, input, mask)
 
 
 def _masked_scatter_array(self: ndarray, mask: ndarray, source: ndarray) -> ndarray:
@@ -189,14 +196,20 @@ def _check_take(function: str, input: Any, index: Any) -> None:
         raise IndexError(f"out of range: tried to access index {bad} on a tensor of {n} elements.")
 
 
-def take(input: Any, index: Any) -> Any:
+def take(input: Any, index: Any, *, out: Any = None) -> Any:
     """out[i] = input.flatten()[index[i]]."""
     _check_take("take", input, index)
-    return _take(input, index)
+    if out is not None and out._array.dtype != input._array.dtype:
+        raise RuntimeError(
+            f"take(): self and out expected to have the same dtype, but got self.dtype = {legacy_name(input._array.dtype)} "
+            f"and out.dtype = {legacy_name(out._array.dtype)}"
+        )
+    result = _take(input, index)
+    return result if out is None else store_out(out, result, input, index)
 
 
 def _put_array(self: ndarray, index: ndarray, source: ndarray, *, accumulate: bool) -> ndarray:
-    made = self.copy("C")
+    made = np.array(self, order="C")
     if accumulate:
         np.add.at(made.reshape(-1), index.reshape(-1), source.reshape(-1))
     else:
@@ -244,9 +257,72 @@ def nonzero(input: Any, *, out: Any = None, as_tuple: bool = False) -> Any:
     return result if out is None else store_out(out, result)
 
 
+def nonzero_static(input: Any, *, size: int, fill_value: int = -1, out: Any = None) -> Any:
+    """The first `size` rows of `nonzero`; where there are fewer, the rest is `fill_value`."""
+    if size < 0:
+        raise RuntimeError("nonzero_static: 'size' must be an non-negative integer")
+    found = np.argwhere(np.asarray(check_tensor(input, "nonzero_static")._array))[:size]
+    made = np.full((size, found.shape[1]), fill_value, np.int64)
+    made[: len(found)] = found
+    return wrap(made) if out is None else store_out(out, wrap(made))
+
+
 def argwhere(input: Any) -> Any:
     """The positions of the entries that are not zero, as rows."""
     return nonzero(input)
+
+
+def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
+    """The coordinates of flat positions in a tensor of `shape` (in C order), one tensor for each dimension.
+
+    Positions are not checked: beyond the last they begin again. TypeError for indices that are no integers.
+    """
+    if isinstance(shape, Variable):
+        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {type(shape)}")
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    for n in sizes:
+        if not isinstance(n, int):
+            raise TypeError(f"expected 'shape' sequence to only contain ints, but got {type(n)}")
+    if indices._array.dtype.kind not in "iu":
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+    if any(n < 0 for n in sizes):
+        raise ValueError(f"'shape' cannot have negative values, but got {sizes}")
+    found = []
+    rest = np.asarray(indices._array)
+    for n in reversed(sizes):
+        found.append(wrap(rest % n if n else rest))
+        rest = rest // n if n else rest
+    return tuple(reversed(found))
+
+
+# ---- positions that may be wrong -----------------------------------------------------------------------------------------------
+def _clamped(indices: Any, shape: tuple[int, ...]) -> tuple[Any, ...]:
+    """Index tensors with what names no entry moved to the nearest one."""
+    return tuple(
+        [
+            slice(None) if i is None else wrap(np.clip(i._array, -max(n, 1), max(n, 1) - 1))
+            for i, n in zip(indices, shape, strict=False)
+        ]
+    )
+
+
+def _unsafe_masked_index(input: Any, mask: Any, indices: Any, fill: Any) -> Any:
+    """input[indices] where `mask` is True, else `fill`: there the indices may be out of bounds."""
+    shape = input._array.shape
+    key = _clamped(indices, shape)
+    if not input._array.size:
+        wide = np.broadcast_to(np.zeros((), input._array.dtype), [max(n, 1) for n in shape])
+        return masked_fill(getitem(wrap(wide), key), logical_not(mask), fill)
+    return masked_fill(getitem(input, key), logical_not(mask), fill)
+
+
+def _unsafe_masked_index_put_accumulate(input: Any, mask: Any, indices: Any, values: Any) -> Any:
+    """A copy of `input` with input[indices] += values where `mask` is True: elsewhere the indices may be out of bounds."""
+    if not input._array.size:
+        return clone(input)
+    return index_put(
+        input, _clamped(indices, input._array.shape), masked_fill(values, logical_not(mask), 0), True
+    )
 
 
 def _triangle_indices(name: str, triangle: Any) -> Any:

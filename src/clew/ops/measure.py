@@ -9,6 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from clew.core.inplace import store_out
+from clew.core.modes import altered, switches
 from clew.core.primitive import Primitive
 from clew.core.promotion import result_dtype
 from clew.core.variable import wrap
@@ -16,6 +17,7 @@ from clew.dtypes import legacy_name
 from clew.ops import reduce
 from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor, wrap_dim, wrap_dims
+from clew.ops._autocast import raised
 from clew.ops._builders import broadcast_error, convert
 from clew.ops.distance import vector_norm
 from clew.ops.factor import checked, inv, svdvals
@@ -210,6 +212,8 @@ _cdist = Primitive(
 
 def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Any:
     """‖x1ᵢ - x2ⱼ‖ₚ for all pairs of rows: (…, P, M), (…, R, M) → (…, P, R). The gradient at distance 0 is 0."""
+    if altered and switches.autocast:
+        x1, x2 = raised(x1, x2)
     for number, x in enumerate((x1, x2)):
         array = check_tensor(x, "cdist", ("x1", "x2")[number], number + 1)._array
         if array.dtype.kind not in "fV":

@@ -14,6 +14,7 @@ from clew.core.variable import Variable, wrap
 from clew.dtypes import from_numpy
 from clew.ops._arguments import check_tensor, numpy_names, wrap_dim
 from clew.ops.reduce import kept, pick, refuse, rounded, selected, store_pair, unpick, working
+from clew.ops.ties import SHORT, visit
 
 __all__ = [
     "argsort",
@@ -40,10 +41,44 @@ def _order(self: Any, dim: int, descending: bool) -> Any:
     return np.flip(n - 1 - np.argsort(np.flip(self, dim), dim, kind="stable"), dim)
 
 
-def _sort_forward(self: Any, *, dim: int, descending: bool) -> Any:
+def _same(a: Any, b: Any) -> Any:
+    """Whether two elements rank equally."""
+    return (a == b) | ((a != a) & (b != b))
+
+
+def _order_left(self: Any, dim: int, descending: bool, how: str, k: int = 0) -> Any:
+    """As `_order`, but with equal elements where PyTorch's unstable algorithms leave them (see `ties`)."""
+    order = _order(self, dim, descending)
+    n = self.shape[dim]
+    lines = np.moveaxis(order, dim, -1)
+    ordered = np.take_along_axis(np.moveaxis(self, dim, -1), lines, -1)
+    same = _same(ordered[..., :-1], ordered[..., 1:])
+    near = {"sort": slice(0, n if n > SHORT else 0), "top": slice(0, k), "quick": slice(max(k - 1, 0), k + 1)}
+    tied = same[..., near[how]].any(-1).reshape(-1)
+    if not tied.any():
+        return order
+    flat = np.array(lines.reshape(-1, n))
+    found = flat[tied]
+    ranks = np.zeros_like(found)
+    steps = np.zeros(found.shape, np.int64)
+    np.cumsum(~same.reshape(-1, n - 1)[tied], -1, out=steps[:, 1:])
+    np.put_along_axis(ranks, found, steps, -1)
+    flat[tied] = visit(ranks, how, k)
+    return np.moveaxis(flat.reshape(lines.shape), -1, dim)
+
+
+_RADIX = 1 << 15  # PyTorch sorts a vector of as many integers by their digits, which is stable
+
+
+def _sort_forward(self: Any, *, dim: int, descending: bool, stable: bool) -> Any:
     if not self.ndim:
         return np.array(self), np.int64(0)
-    indices = np.ascontiguousarray(_order(self, dim, descending))
+    digits = self.dtype.kind in "iu" and self.ndim == 1 and self.size >= _RADIX and not descending
+    if stable or digits:
+        order = _order(self, dim, descending)
+    else:
+        order = _order_left(self, dim, descending, "sort")
+    indices = np.ascontiguousarray(order)
     return np.take_along_axis(self, indices, dim), indices
 
 
@@ -69,13 +104,15 @@ def _no_complex(input: Any, name: str) -> None:
 def sort(
     input: Any, dim: int = -1, descending: bool = False, stable: bool | None = None, *, out: Any = None
 ) -> Any:
-    """(values, indices): sorted along `dim`. Equal elements keep their order, asked for or not; NaN is the
-    largest."""
+    """(values, indices): sorted along `dim`; NaN is the largest.
+
+    With `stable` equal elements keep their order; without, they stand as PyTorch's CPU kernel leaves them."""
     x, want = working(input, "sort")
     _no_complex(input, "Sort")
     primitive = _sort if stable is None else _stable_sort
-    values, indices = primitive(x, dim=wrap_dim(dim, x._array.ndim), descending=bool(descending))
-    return store_pair(return_types.sort((rounded(values, want), indices)), out)
+    dim = wrap_dim(dim, x._array.ndim)
+    values, indices = primitive(x, dim=dim, descending=bool(descending), stable=bool(stable))
+    return store_pair(return_types.sort((rounded(values, want), indices)), out, exact=True)
 
 
 @numpy_names
@@ -83,7 +120,7 @@ def argsort(
     input: Any, dim: int = -1, descending: bool = False, *, stable: bool = False, out: Any = None
 ) -> Any:
     """The indices that sort along `dim`."""
-    indices = sort(input, dim, descending)[1]
+    indices = sort(input, dim, descending, stable or None)[1]
     return indices if out is None else store_out(out, indices)
 
 
@@ -99,12 +136,16 @@ def _topk_forward(self: Any, *, k: int, dim: int, largest: bool) -> Any:
     lead = (slice(None),) * dim
     n = self.shape[dim]
     if largest and 0 < k < n // 8 and self.dtype.kind != "b":  # a few of many: only they are sorted
-        part = np.argpartition(self, n - k, dim)[(*lead, slice(n - k, None))]
+        part = np.argpartition(self, n - k - 1, dim)[(*lead, slice(n - k - 1, None))]
         part.sort(dim)
         order = _order(np.take_along_axis(self, part, dim), dim, True)
         indices = np.take_along_axis(part, order, dim)
-    else:
-        indices = np.ascontiguousarray(_order(self, dim, largest)[(*lead, slice(0, k))])
+        found = np.take_along_axis(self, indices, dim)
+        kept = (*lead, slice(0, k))
+        if not _same(found[kept], found[(*lead, slice(1, None))]).any():
+            return found[kept], indices[kept]
+    order = _order_left(self, dim, largest, "top", k) if k else _order(self, dim, largest)
+    indices = np.ascontiguousarray(order[(*lead, slice(0, k))])
     return np.take_along_axis(self, indices, dim), indices
 
 
@@ -123,7 +164,7 @@ def topk(
     if not 0 <= k <= (x._array.shape[dim] if x._array.ndim else 1):
         raise RuntimeError("selected index k out of range")
     values, indices = _topk(x, k=k, dim=dim, largest=bool(largest))
-    return store_pair(return_types.topk((rounded(values, want), indices)), out)
+    return store_pair(return_types.topk((rounded(values, want), indices)), out, exact=True)
 
 
 # ---- one rank of each line ---------------------------------------------------------------------------------
@@ -136,7 +177,7 @@ def _at(self: Any, indices: Any, dim: int, keepdim: bool) -> Any:
 def _kth_forward(self: Any, *, k: int, dim: int, keepdim: bool) -> Any:
     if not self.ndim:
         return np.array(self), np.int64(0)
-    return _at(self, np.take(_order(self, dim, False), [k - 1], dim), dim, keepdim)
+    return _at(self, np.take(_order_left(self, dim, False, "quick", k - 1), [k - 1], dim), dim, keepdim)
 
 
 def _median_forward(nan_counts: bool) -> Any:
@@ -162,7 +203,7 @@ def _mode_forward(self: Any, *, dim: int, keepdim: bool) -> Any:
     """The most frequent value (of equally frequent ones the smallest), and where it stands last."""
     if not self.ndim:
         return np.array(self), np.int64(0)
-    order = _order(self, dim, False)
+    order = _order_left(self, dim, False, "sort")
     ordered = np.moveaxis(np.take_along_axis(self, order, dim), dim, -1)
     n = ordered.shape[-1]
     starts = np.ones(ordered.shape, np.bool)
@@ -198,7 +239,9 @@ def _by_rank(
     if "k" in params and not 1 <= params["k"] <= (x._array.shape[dim] if x._array.ndim else 1):
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}")
     values, indices = primitive(x, dim=dim, keepdim=keepdim, **params)
-    return store_pair(getattr(return_types, name)((rounded(values, want), indices)), out)
+    if out is not None and out[0]._array.dtype != want.np:
+        raise RuntimeError("output values must be of same type as input")
+    return store_pair(getattr(return_types, name)((rounded(values, want), indices)), out, input)
 
 
 @numpy_names

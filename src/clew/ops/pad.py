@@ -9,10 +9,10 @@ import numpy as np
 from numpy import ndarray
 
 from clew.core.primitive import Primitive
-from clew.ops import shape as shapes
+from clew.dtypes import cpp_name
 from clew.ops._arguments import check_tensor
 
-__all__ = ["channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
+__all__ = ["channel_shuffle", "constant_pad_nd", "native_channel_shuffle", "pixel_shuffle", "pixel_unshuffle"]
 
 Pairs = tuple[tuple[int, int], ...]  # (before, after) for each dimension; negative: cut off
 
@@ -56,7 +56,37 @@ def constant_pad(input: Any, pad: Sequence[int], value: Any = 0) -> Any:
     for n, (before, after) in zip(shape, pairs, strict=True):
         if n + before + after < 0:
             raise RuntimeError("narrow(): length must be non-negative.")
+    kind = input._array.dtype.kind
+    if isinstance(value, complex) and kind != "c":
+        raise RuntimeError(
+            f"value cannot be converted to type {cpp_name(input._array.dtype)} without overflow"
+        )
     return _constant(input, pad=pairs, value=value or 0)
+
+
+def constant_pad_nd(input: Any, pad: Sequence[int], value: Any = 0) -> Any:
+    """`nn.functional.pad` with mode="constant". RuntimeError where `pad` does not fit the dimensions."""
+    rank = check_tensor(input, "constant_pad_nd")._array.ndim
+    pad = _whole_numbers("constant_pad_nd", pad)
+    if len(pad) % 2:
+        raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
+    if len(pad) > 2 * rank:
+        raise RuntimeError(
+            "Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
+            f"{len(pad)}while the input has {rank}dimensions."
+        )
+    return constant_pad(input, pad, value)
+
+
+def _whole_numbers(function: str, pad: Any) -> list[int]:
+    """`pad` as a list; TypeError for what is none of whole numbers."""
+    rule = f"{function}(): argument 'pad' (position 2) must be tuple of ints"
+    if isinstance(pad, (int, float)):
+        raise TypeError(f"{rule}, not {type(pad).__name__}")
+    for position, n in enumerate(pad):
+        if isinstance(n, float):
+            raise TypeError(f"{rule}, but found element of type float at pos {position}")
+    return [int(n) for n in pad]
 
 
 # ---- borders of the input's own values --------------------------------------------------------------------------------
@@ -112,6 +142,8 @@ _borders = {
     for mode, word in (("reflect", "Reflection"), ("replicate", "Replication"), ("circular", ""))
     for rank in (1, 2, 3)
 }
+for _rank in (1, 2, 3):
+    _borders["circular", _rank].node.name = lambda self: "torch::autograd::CopySlices"  # type: ignore[method-assign]
 _border_adjoint = Primitive(
     "border_backward",
     _border_back,
@@ -120,8 +152,26 @@ _border_adjoint = Primitive(
 )
 
 
-def _check_border(mode: str, shape: Sequence[int], pad: Sequence[int]) -> None:
-    """RuntimeError where the border is wider than the mode can fill."""
+def _check_border(mode: str, x: ndarray, pad: Sequence[int]) -> None:
+    """RuntimeError where the border is wider than the mode can fill, or cuts too much off."""
+    shape, rank = x.shape, len(pad) // 2
+    word = {"reflect": "reflection", "replicate": "replication"}.get(mode, "")
+    if word and not all(shape[len(shape) - rank - 1 :]):
+        raise RuntimeError(
+            f"Expected {rank + 1}D or {rank + 2}D (batch mode) tensor with possibly 0 batch size and other non-zero "
+            f"dimensions for input, but got: {list(shape)}"
+        )
+    sizes = [n + a + b for n, (a, b) in zip(shape, _pairs(pad, len(shape)), strict=True)]
+    if word and x.dtype.kind == "b":
+        raise NotImplementedError(f"\"{word}_pad{rank}d\" not implemented for 'Bool'")
+    if min(sizes) < 0:
+        if not word:
+            raise RuntimeError("Negative padding value is resulting in an empty dimension")
+        if rank == 1:
+            raise RuntimeError(f"input (W: {shape[-1]}) is too small. Calculated output W: {sizes[-1]}")
+        raise RuntimeError(
+            f"Trying to create tensor with negative dimension {next(n for n in sizes if n < 0)}: {sizes}"
+        )
     for i in range(0, len(pad), 2):
         n, dim = shape[-1 - i // 2], len(shape) - 1 - i // 2
         if mode == "reflect" and max(pad[i], pad[i + 1]) >= n:
@@ -140,7 +190,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
     take inputs of one or two dimensions more than `pad` names. Negative numbers cut off.
     """
     shape = check_tensor(input, "pad")._array.shape
-    pad = [int(n) for n in pad]
+    pad = _whole_numbers("pad", pad)
     if len(pad) % 2:
         raise RuntimeError("Padding length must be divisible by 2")
     if len(pad) > 2 * len(shape):
@@ -156,7 +206,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: float | N
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if len(pad) not in (2, 4, 6) or len(shape) - len(pad) // 2 not in (1, 2):
         raise NotImplementedError(f"Padding size {len(pad)} is not supported for {len(shape)}D input tensor.")
-    _check_border(mode, shape, pad)
+    _check_border(mode, input._array, pad)
     if mode == "circular" and min(pad) < 0:  # what is cut off does not come around again
         input = constant_pad(input, [min(n, 0) for n in pad])
         pad = [max(n, 0) for n in pad]
@@ -196,18 +246,22 @@ _pixel_unshuffle: Primitive = _moved(
 )  # fmt: skip
 
 
-def _check_image(name: str, input: Any) -> tuple[int, ...]:
+def _check_image(name: str, input: Any, option: str, factor: Any) -> tuple[int, ...]:
     shape = check_tensor(input, name)._array.shape
+    if isinstance(factor, float):
+        raise TypeError(f"{name}(): argument '{option}' (position 2) must be int, not float")
     if len(shape) < 3:
         raise RuntimeError(
             f"{name} expects input to have at least 3 dimensions, but got input with {len(shape)} dimension(s)"
         )
+    if factor <= 0:
+        raise RuntimeError(f"{name} expects a positive {option}, but got {factor}")
     return tuple(shape)
 
 
 def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
     """(…, C·r², H, W) → (…, C, H·r, W·r): every r² channels become a square of pixels (Shi et al., 2016)."""
-    shape = _check_image("pixel_shuffle", input)
+    shape = _check_image("pixel_shuffle", input, "upscale_factor", upscale_factor)
     if shape[-3] % upscale_factor**2:
         raise RuntimeError(
             "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
@@ -218,7 +272,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Any:
 
 def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     """(…, C, H·r, W·r) → (…, C·r², H, W): the inverse of `pixel_shuffle`."""
-    shape = _check_image("pixel_unshuffle", input)
+    shape = _check_image("pixel_unshuffle", input, "downscale_factor", downscale_factor)
     for dim, word in ((-2, "height"), (-1, "width")):
         if shape[dim] % downscale_factor:
             raise RuntimeError(
@@ -228,8 +282,49 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Any:
     return _pixel_unshuffle(input, factor=downscale_factor)
 
 
+def _dealt_array(self: ndarray, *, groups: int) -> ndarray:
+    n, c, *size = self.shape
+    return self.reshape((n, groups, c // groups, *size)).swapaxes(1, 2).reshape(self.shape)
+
+
+def _dealing(name: str, node: str) -> Primitive:
+    return Primitive(
+        name,
+        _dealt_array,
+        {"self": lambda xp, g, self_shape, groups: xp.call(_dealt, g, groups=self_shape[1] // groups)},
+        node=node,
+        jvp="linear",
+        explain="channels read across their groups; the gradient is read back",
+    )
+
+
+_dealt = _dealing("channel_shuffle", "ChannelShuffleBackward0")
+_native_dealt = _dealing("native_channel_shuffle", "NativeChannelShuffleBackward0")
+
+
+def _check_groups(function: str, input: Any, groups: int) -> None:
+    shape = check_tensor(input, function)._array.shape
+    if len(shape) < 3:
+        raise RuntimeError(
+            f"channel_shuffle expects input with > 2 dims, but got input with sizes {list(shape)}"
+        )
+    if groups <= 0:
+        raise RuntimeError(
+            f"Number of groups to divide channels in must be positive. Value of groups:{groups}"
+        )
+    if shape[1] % groups:
+        raise RuntimeError(
+            f"Number of channels must be divisible by groups. Got {shape[1]} channels and {groups} groups."
+        )
+
+
 def channel_shuffle(input: Any, groups: int) -> Any:
     """(N, g·k, …) → the channels read across the g groups: channel j·g + i is channel i·k + j (Zhang et al., 2018)."""
-    n, c, *size = check_tensor(input, "channel_shuffle")._array.shape
-    grouped = shapes.reshape(input, n, groups, c // groups, *size)
-    return shapes.reshape(shapes.transpose(grouped, 1, 2), n, c, *size)
+    _check_groups("channel_shuffle", input, groups)
+    return _dealt(input, groups=groups)
+
+
+def native_channel_shuffle(input: Any, groups: int) -> Any:
+    """`channel_shuffle`."""
+    _check_groups("native_channel_shuffle", input, groups)
+    return _native_dealt(input, groups=groups)

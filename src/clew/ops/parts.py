@@ -17,12 +17,13 @@ from numpy import ndarray
 from clew.core.inplace import mark_view
 from clew.core.primitive import Primitive
 from clew.core.variable import Variable
-from clew.ops._arguments import check_tensor, wrap_dim
+from clew.ops._arguments import check_tensor, no_signature, wrap_dim
 from clew.ops._views import _select, _select_array, _slice, _slice_array
 from clew.ops.shape import slice_
 
 __all__ = [
-    "chunk", "dsplit", "hsplit", "split", "split_with_sizes", "tensor_split", "unbind", "vsplit",
+    "chunk", "dsplit", "hsplit", "split", "split_with_sizes", "tensor_split", "unbind", "unsafe_chunk", "unsafe_split",
+    "unsafe_split_with_sizes", "vsplit",
 ]  # fmt: skip
 
 
@@ -49,7 +50,16 @@ def _parts(name: str, node: str, count: int, vjp: Any, forward: Any, params: Seq
     return found
 
 
-def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
+_PREFIXES = {"view": "{}", "copy": "{}_copy", "unsafe": "unsafe_{}"}
+_NODES = {"view": "{}Backward0", "copy": "{}Backward0_copy", "unsafe": "Unsafe{}Backward0"}
+
+
+def _names(name: str, kind: str) -> tuple[str, str]:
+    """The names of the primitive that gives the parts as views, copies or views that nobody follows, and of its node."""
+    return _PREFIXES[kind].format(name), _NODES[kind].format(name.title().replace("_", ""))
+
+
+def unbind(input: Any, dim: int = 0, *, kind: str = "view") -> tuple[Any, ...]:
     """The entries along `dim`, which disappears, as separate tensors. Views."""
     array = check_tensor(input, "unbind").memory()
     if not array.ndim:
@@ -58,48 +68,56 @@ def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
     count = array.shape[dim]
     if not count:
         return ()
+    copied = kind == "copy"
 
     def forward(self: ndarray, *, dim: int) -> Any:
-        made = tuple([_select_array(self, dim=dim, index=i) for i in range(self.shape[dim])])
-        return made if len(made) > 1 else made[0]
+        made = [_select_array(self, dim=dim, index=i) for i in range(self.shape[dim])]
+        made = [a.copy() for a in made] if copied else made
+        return tuple(made) if len(made) > 1 else made[0]
 
     def vjp(xp: Any, g: Any, dim: int) -> Any:
         return xp.stack(g if isinstance(g, tuple) else (g,), dim)
 
-    parts = _parts("unbind", "UnbindBackward0", count, vjp, forward, ("dim",))(input, dim=dim)
+    parts = _parts(*_names("unbind", kind), count, vjp, forward, ("dim",))(input, dim=dim)
     parts = parts if count > 1 else (parts,)
+    if kind != "view":
+        return parts
     return tuple(
         [mark_view(p, input, (_select, {"dim": dim, "index": i}), "multiple") for i, p in enumerate(parts)]
     )
 
 
-def _cut(name: str, node: str, input: Any, lengths: Sequence[int], dim: int, **extra: Any) -> tuple[Any, ...]:
-    """Consecutive pieces of these lengths, as views."""
+def _cut(name: str, kind: str, input: Any, lengths: Sequence[int], dim: int, **extra: Any) -> tuple[Any, ...]:
+    """Consecutive pieces of these lengths."""
     ends = np.cumsum([0, *lengths]).tolist()
     steps = [{"dim": dim, "start": a, "end": b, "step": 1} for a, b in pairwise(ends)]
     count = len(steps)
     if not count:
         return ()
     input.memory()
+    copied = kind == "copy"
 
     def forward(self: ndarray, *, dim: int, lengths: Any, **extra: Any) -> Any:
         ends = np.cumsum([0, *lengths]).tolist()
         made = [_slice_array(self, dim=dim, start=a, end=b, step=1) for a, b in pairwise(ends)]
+        made = [a.copy() for a in made] if copied else made
         return tuple(made) if len(made) > 1 else made[0]
 
     def vjp(xp: Any, g: Any, dim: int) -> Any:
         return xp.concatenate(g if isinstance(g, tuple) else (g,), dim)
 
-    primitive = _parts(name, node, count, vjp, forward, ("dim", "lengths", *extra))
+    primitive = _parts(*_names(name, kind), count, vjp, forward, ("dim", "lengths", *extra))
     parts = primitive(input, dim=dim, lengths=tuple(lengths), **extra)
     parts = parts if count > 1 else (parts,)
+    if kind != "view":
+        return parts
     return tuple([mark_view(p, input, (_slice, s), "multiple") for p, s in zip(parts, steps, strict=True)])
 
 
-def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, ...]:
+def split(tensor: Any, split_size_or_sections: Any, dim: int = 0, *, kind: str = "view") -> tuple[Any, ...]:
     """Pieces of `split_size` along `dim` (the last may be shorter), or pieces of the given sizes. Views."""
     if not isinstance(split_size_or_sections, int):
-        return split_with_sizes(tensor, split_size_or_sections, dim)
+        return split_with_sizes(tensor, split_size_or_sections, dim, kind=kind)
     size = split_size_or_sections
     shape = check_tensor(tensor, "split")._array.shape
     if not shape:
@@ -111,10 +129,10 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, 
     if not size and n:
         raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
     lengths = [min(size, n - i) for i in range(0, n, size)] if n else [0]
-    return _cut("split", "SplitBackward0", tensor, lengths, dim, split_size=size)
+    return _cut("split", kind, tensor, lengths, dim, split_size=size)
 
 
-def split_with_sizes(input: Any, split_sizes: Any, dim: int = 0) -> tuple[Any, ...]:
+def split_with_sizes(input: Any, split_sizes: Any, dim: int = 0, *, kind: str = "view") -> tuple[Any, ...]:
     """Consecutive pieces of the given sizes along `dim`. Views."""
     shape = check_tensor(input, "split_with_sizes")._array.shape
     if not shape:
@@ -130,12 +148,10 @@ def split_with_sizes(input: Any, split_sizes: Any, dim: int = 0) -> tuple[Any, .
             f"split_with_sizes expects split_sizes to sum exactly to {shape[dim]} (input tensor's size at dimension {dim}), but "
             f"got split_sizes={lengths}"
         )
-    return _cut(
-        "split_with_sizes", "SplitWithSizesBackward0", input, lengths, dim, split_sizes=tuple(lengths)
-    )
+    return _cut("split_with_sizes", kind, input, lengths, dim, split_sizes=tuple(lengths))
 
 
-def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
+def chunk(input: Any, chunks: int, dim: int = 0, *, kind: str = "view") -> tuple[Any, ...]:
     """At most `chunks` pieces of equal size along `dim` (the last may be shorter). Views."""
     shape = check_tensor(input, "chunk")._array.shape
     if not shape:
@@ -144,8 +160,26 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     n = shape[wrap_dim(dim, len(shape))]
     if not n:
-        return split_with_sizes(input, [0] * chunks, dim)
-    return split(input, -(-n // chunks), dim)
+        return split_with_sizes(input, [0] * chunks, dim, kind=kind)
+    return split(input, -(-n // chunks), dim, kind=kind)
+
+
+def _unsafe(name: str, cut: Any) -> Any:
+    """The form whose parts autograd does not follow as views, so that they may be written in place."""
+
+    def op(input: Any, size: Any, dim: int = 0) -> tuple[Any, ...]:
+        return cut(input, size, dim, kind="unsafe")
+
+    op.__name__ = op.__qualname__ = name
+    op.__doc__ = (
+        f"`{cut.__name__}`, but autograd does not know that the parts share memory: writing one is not seen."
+    )
+    return op
+
+
+unsafe_chunk = _unsafe("unsafe_chunk", chunk)
+unsafe_split = _unsafe("unsafe_split", split)
+unsafe_split_with_sizes = _unsafe("unsafe_split_with_sizes", split_with_sizes)
 
 
 def tensor_split(input: Any, indices_or_sections: Any, dim: int = 0) -> tuple[Any, ...]:
@@ -181,6 +215,8 @@ def _split_along(name: str, least: int, dim: int) -> Any:
                 f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {ndim} dimensions!"
             )
         along = 0 if ndim == 1 else dim
+        if isinstance(indices_or_sections, str):
+            raise no_signature(name, input, indices_or_sections)
         if isinstance(indices_or_sections, int):
             n = input._array.shape[along]
             if indices_or_sections == 0 or n % indices_or_sections:

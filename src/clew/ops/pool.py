@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
+from clew.core.inplace import store_out
 from clew.core.primitive import Primitive
 from clew.core.variable import wrap
 from clew.dtypes import legacy_name
@@ -20,20 +21,26 @@ from clew.ops._arguments import check_tensor
 from clew.ops.conv import Sizes, taps
 from clew.ops.linalg import widely
 
-__all__ = ["avg_pool1d", "max_pool1d", "max_pool2d", "max_pool3d"]
+__all__ = ["avg_pool1d", "max_pool1d", "max_pool1d_with_indices", "max_pool2d", "max_pool3d"]
 
 
 # ---- windows -------------------------------------------------------------------------------------------------------------
-def spatial_sizes(value: Any, rank: int, function: str, name: str) -> Sizes:
-    """A number for each spatial dimension."""
+_INTS = {1: "one int", 2: "two ints", 3: "three ints"}
+
+
+def spatial_sizes(
+    value: Any, rank: int, function: str, name: str, rule: str = "must either be a single int, or"
+) -> Sizes:
+    """A number for each spatial dimension. RuntimeError, with the function's own wording, for another count."""
     if isinstance(value, int):
         return (value,) * rank
     found = tuple([int(n) for n in value])
     if len(found) == 1:
         return found * rank
     if len(found) != rank:
-        word = {1: "one int", 2: "two ints", 3: "three ints"}[rank]
-        raise RuntimeError(f"{function}: {name} must either be a single int, or a tuple of {word}")
+        if rank == 1:
+            raise RuntimeError(f"{function}() argument '{name}' should contain one int (got {len(found)})")
+        raise RuntimeError(f"{function}: {name} {rule} a tuple of {_INTS[rank]}")
     return found
 
 
@@ -72,13 +79,13 @@ def _border_of(size: Sizes, window: dict[str, Sizes]) -> Sizes:
 
 
 # ---- maximum -------------------------------------------------------------------------------------------------------------
-def _lowest(dtype: Any) -> Any:
+def lowest(dtype: Any) -> Any:
     return -np.inf if dtype.kind in "fV" else np.iinfo(dtype).min
 
 
 def _max_arrays(self: ndarray, *, window: dict[str, Sizes]) -> tuple[ndarray, ndarray]:
     """The maximum of every window and the number of the place in the kernel where it stands (of equals, the first)."""
-    x = _bordered(self, window, _lowest(self.dtype))
+    x = _bordered(self, window, lowest(self.dtype))
     best: Any = None
     count = math.prod(window["kernel"])
     for k, seen in _taps(window):
@@ -168,6 +175,7 @@ def _flat_indices(place: ndarray, size: Sizes, window: dict[str, Sizes]) -> ndar
     return made
 
 
+# ---- arguments -----------------------------------------------------------------------------------------------------------
 def _window(
     function: str,
     input: Any,
@@ -178,37 +186,94 @@ def _window(
     dilation: Any,
     ceil_mode: bool,
 ) -> dict[str, Sizes]:
-    """The arguments of a pooling, one number for each dimension, checked."""
-    kernel = spatial_sizes(kernel_size, rank, function, "kernel_size")
+    """The arguments of a pooling, one number for each dimension, checked in PyTorch's order."""
+    rule = "must be a single int, or" if function == "avg_pool3d" else "must either be a single int, or"
+    kernel = spatial_sizes(kernel_size, rank, function, "kernel_size", rule)
     given = stride is not None and not (isinstance(stride, (tuple, list)) and not stride)
-    steps = spatial_sizes(stride, rank, function, "stride") if given else kernel
-    border = spatial_sizes(padding, rank, function, "padding")
-    spread = spatial_sizes(dilation, rank, function, "dilation")
-    if not all(steps):
-        raise RuntimeError("stride should not be zero")
-    for k, p, d in zip(kernel, border, spread, strict=True):
-        if p > ((k - 1) * d + 1) // 2:
-            if function == "max_pool1d":
-                raise RuntimeError(
-                    f"max_pool1d() padding should be at most half of kernel size, but got padding={p} and kernel_size={k}"
-                )
-            raise RuntimeError(
-                f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}"
-            )
+    omitted = rule.replace("be a", "be omitted, a")
+    steps = spatial_sizes(stride, rank, function, "stride", omitted) if given else kernel
+    border = spatial_sizes(padding, rank, function, "padding", rule)
+    spread = spatial_sizes(dilation, rank, function, "dilation", "must be either a single int, or")
     size = input._array.shape[-rank:]
+    window = {"kernel": kernel, "stride": steps, "padding": border, "dilation": spread}
+    if function == "max_pool1d":
+        _check_line(kernel[0], steps[0], border[0], spread[0])
+    else:
+        _check_placing(window)
+        _check_extents(function, rank, input._array.shape, window)
     numbers = zip(size, kernel, steps, border, spread, strict=True)
     out = tuple([pooled_size(n, k, s, p, d, ceil_mode) for n, k, s, p, d in numbers])
     if min(out) < 1:
         _too_small(function, input._array.shape[-rank - 1], size, out)
-    return {"kernel": kernel, "stride": steps, "padding": border, "dilation": spread, "out": out}
+    return {**window, "out": out}
+
+
+def _check_line(kernel: int, stride: int, padding: int, dilation: int) -> None:
+    """RuntimeErrors of `max_pool1d`, in its own words."""
+    for name, n in (("kernel_size", kernel), ("stride", stride)):
+        if n <= 0:
+            raise RuntimeError(f"max_pool1d() {name} must be greater than zero, but got {n}")
+    if padding < 0:
+        raise RuntimeError(f"max_pool1d() padding must be non-negative, but got {padding}")
+    if padding > kernel // 2:
+        raise RuntimeError(
+            f"max_pool1d() padding should be at most half of kernel size, but got padding={padding} and "
+            f"kernel_size={kernel}"
+        )
+    if dilation <= 0:
+        raise RuntimeError(f"max_pool1d() dilation must be greater than zero, but got {dilation}")
+
+
+def _check_placing(window: dict[str, Sizes]) -> None:
+    """RuntimeError where windows would not move on, or begin in nothing but padding."""
+    for k, s, p, d in zip(*window.values(), strict=True):
+        if s == 0:
+            raise RuntimeError("stride should not be zero")
+        if p < 0:
+            raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
+        if p > ((k - 1) * d + 1) // 2 and k > 0:
+            raise RuntimeError(
+                f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}"
+            )
+
+
+def _check_extents(function: str, rank: int, shape: Sizes, window: dict[str, Sizes]) -> None:
+    """RuntimeError for sizes that are not positive."""
+    axes = "THW"[-max(rank, 2) :]
+    for name, word, letter in (("kernel", "kernel size", "k{}"), ("stride", "stride", "d{}"), ("dilation", "dilation", "dilation{}")):  # fmt: skip
+        numbers = at_least_two(window[name])
+        if min(numbers) <= 0:
+            got = " ".join(f"{letter.format(axis)}: {n}" for axis, n in zip(axes, numbers, strict=True))
+            raise RuntimeError(f"{word} should be greater than zero, but got {got}")
+    if math.prod(shape[-rank - 1 :]) == 0 or (len(shape) == rank + 1 and shape[0] == 0):
+        _refuse_empty(function, rank, shape)
+    if function == "avg_pool3d" and any(n < k for n, k in zip(shape[-3:], window["kernel"], strict=True)):
+        have, want = ("{0}T: {1} {0}H: {2} {0}W: {3}".format(c, *n) for c, n in (("", shape[-3:]), ("k", window["kernel"])))  # fmt: skip
+        raise RuntimeError(f"input image ({have}) smaller than kernel size ({want})")
+
+
+def at_least_two(numbers: Sizes) -> Sizes:
+    """PyTorch pools one dimension as two: its sentences show both."""
+    return (1, *numbers) if len(numbers) == 1 else numbers
+
+
+def _refuse_empty(function: str, rank: int, shape: Sizes) -> None:
+    if rank == 3:
+        name = "avg_pool3d" if function == "avg_pool3d" else "max_pool3d_with_indices_out_cpu_template"
+        raise RuntimeError(
+            f"{name}(): Expected input's non-batch dimensions to have positive length, but input has a shape of "
+            f"{list(shape)} and non-batch dimension 0 has length zero!"
+        )
+    shown = list(shape) if rank == 2 else [*shape[:-1], 1, shape[-1]]
+    raise RuntimeError(
+        f"Expected 3D or 4D (batch mode) tensor with optional 0 dim batch size for input, but got:{shown}"
+    )
 
 
 def _too_small(function: str, channels: int, size: Sizes, out: Sizes) -> None:
     if function == "max_pool1d":
         raise RuntimeError(f"max_pool1d() Invalid computed output size: {out[0]}")
-    if len(size) == 1:  # PyTorch pools one dimension as two
-        size, out = (1, *size), (1, *out)
-    have, made = "x".join(map(str, (channels, *size))), "x".join(map(str, (channels, *out)))
+    have, made = ("x".join(map(str, (channels, *at_least_two(n)))) for n in (size, out))
     raise RuntimeError(
         f"Given input size: ({have}). Calculated output size: ({made}). Output size is too small"
     )
@@ -218,57 +283,80 @@ def _check_rank(function: str, input: Any, rank: int) -> None:
     """The exceptions of each function for an input that is neither (C, *size) nor (N, C, *size)."""
     shape = list(check_tensor(input, function)._array.shape)
     good = len(shape) in (rank + 1, rank + 2)
-    if function == "max_pool1d" and not good:
+    if function == "max_pool1d" and (not good or not all(shape[-2:])):
         raise RuntimeError(
             f"max_pool1d: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:{shape}"
         )
-    if function in ("avg_pool1d", "adaptive_avg_pool1d", "adaptive_max_pool1d") and not good:
+    if rank == 1 and not good:
         raise RuntimeError(
             f"Expected 2 to 3 dimensions, but got {len(shape)}-dimensional tensor for argument #1 'self' (while checking "
-            f"arguments for {function})"
+            f"arguments for {function.removesuffix('_with_indices')})"
         )
     if function == "avg_pool2d" and len(shape) < 3:
         raise IndexError(
             f"Dimension out of range (expected to be in range of [{-len(shape)}, {len(shape) - 1}], but got -3)"
         )
+    if function == "avg_pool2d" and not good:
+        _refuse_empty(function, 2, tuple(shape))
     if not good:
         raise RuntimeError(f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input")
-    if rank > 1 and not math.prod(shape[-rank - 1 :]) and "max" in function:
-        raise RuntimeError(
-            f"Expected {rank + 1}D or {rank + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got:{shape}"
-        )
 
 
-def _max_pool(rank: int) -> Callable[..., Any]:
+def _max_pool(rank: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     name = f"max_pool{rank}d"
+
+    def settle(function: str, input: Any, *options: Any) -> dict[str, Sizes]:
+        _check_rank(function, input, rank)
+        dtype = input._array.dtype
+        if dtype.kind in "bc" or (dtype.kind in "iu" and function == "max_pool1d"):
+            kernel = "max_pool1d_impl" if function == "max_pool1d" else f"max_pool{max(rank, 2)}d"
+            raise NotImplementedError(f"\"{kernel}\" not implemented for '{legacy_name(dtype)}'")
+        kernel_size, *rest = options
+        if function == "max_pool1d" and not isinstance(kernel_size, int) and len(kernel_size) != 1:
+            raise RuntimeError(
+                "max_pool1d() kernel_size must be an int, list of ints or tuple of ints of size 1 but got size "
+                f"{len(kernel_size)}"
+            )
+        return _window(function, input, rank, kernel_size, *rest)
 
     def pool(
         input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
         return_indices: bool = False,
     ) -> Any:  # fmt: skip
-        _check_rank(name, input, rank)
-        dtype = input._array.dtype
-        if dtype.kind == "b" or (rank == 1 and dtype.kind in "iu" and not return_indices):
-            raise NotImplementedError(
-                f"\"{name + '_impl' if rank == 1 else name}\" not implemented for '{legacy_name(dtype)}'"
-            )
-        window = _window(name, input, rank, kernel_size, stride, padding, dilation, ceil_mode)
-        result = _max_pools[rank](input, window=window)
-        if not return_indices:
-            return result
+        if return_indices:
+            return pool_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
+        window = settle(name, input, kernel_size, stride, padding, dilation, ceil_mode)
+        return _max_pools[rank](input, window=window)
+
+    def pool_with_indices(
+        input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
+        return_indices: bool = True,
+    ) -> Any:  # fmt: skip
+        function = "max_pool1d_with_indices" if rank == 1 else name
+        window = settle(function, input, kernel_size, stride, padding, dilation, ceil_mode)
         place = _max_arrays(input._array, window=window)[1]
-        return result, wrap(_flat_indices(place, input._array.shape[-rank:], window))
+        flat = _flat_indices(place, input._array.shape[-rank:], window)
+        return _max_pools[rank](input, window=window), wrap(flat)
 
     pool.__name__ = pool.__qualname__ = name
+    pool_with_indices.__name__ = pool_with_indices.__qualname__ = f"{name}_with_indices"
     pool.__doc__ = f"""The maximum of every window, of the last {rank} dimension(s) of (N, C, *size) or (C, *size).
 
     The stride is the kernel's size unless given; `padding` counts as -∞; with `ceil_mode` a last window may stick out;
     with `return_indices` also where in the flattened size each maximum stands. RuntimeError where nothing fits.
     """
-    return pool
+    pool_with_indices.__doc__ = f"`{name}`, and where in the flattened size each maximum stands."
+    return pool, pool_with_indices
 
 
-max_pool1d, max_pool2d, max_pool3d = _max_pool(1), _max_pool(2), _max_pool(3)
+(
+    (max_pool1d, max_pool1d_with_indices),
+    (max_pool2d, max_pool2d_with_indices),
+    (
+        max_pool3d,
+        max_pool3d_with_indices,
+    ),
+) = map(_max_pool, (1, 2, 3))
 
 
 # ---- mean ----------------------------------------------------------------------------------------------------------------
@@ -344,16 +432,20 @@ def _avg_pool(rank: int) -> Callable[..., Any]:
 
     def pool(
         input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-        count_include_pad: bool = True, divisor_override: int | None = None,
+        count_include_pad: bool = True, divisor_override: int | None = None, *, out: Any = None,
     ) -> Any:  # fmt: skip
         _check_rank(name, input, rank)
-        if input._array.dtype.kind == "b":
-            raise NotImplementedError(f"\"{name if rank > 1 else 'avg_pool2d'}\" not implemented for 'Bool'")
+        dtype = input._array.dtype
+        if dtype.kind not in "fV" and dtype != np.int64:
+            raise NotImplementedError(
+                f"\"avg_pool{max(rank, 2)}d\" not implemented for '{legacy_name(dtype)}'"
+            )
         if divisor_override == 0:
             raise RuntimeError("divisor must be not zero")
         window = _window(name, input, rank, kernel_size, stride, padding, 1, ceil_mode)
         divisor = divisor_override or _divisor(input._array.shape[-rank:], window, count_include_pad)
-        return _avg_pools[rank](input, window=window, divisor=divisor)
+        result = _avg_pools[rank](input, window=window, divisor=divisor)
+        return result if out is None else store_out(out, result)
 
     pool.__name__ = pool.__qualname__ = name
     pool.__doc__ = f"""The mean of every window, of the last {rank} dimension(s) of (N, C, *size) or (C, *size).
@@ -371,9 +463,15 @@ avg_pool1d, avg_pool2d, avg_pool3d = _avg_pool(1), _avg_pool(2), _avg_pool(3)
 def _lp_pool(rank: int) -> Callable[..., Any]:
     average = (avg_pool1d, avg_pool2d, avg_pool3d)[rank - 1]
 
+    largest = (max_pool1d, max_pool2d, max_pool3d)[rank - 1]
+
     def pool(
         input: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False
     ) -> Any:
+        if norm_type == math.inf:
+            return largest(input.abs(), kernel_size, stride, ceil_mode=ceil_mode)
+        if norm_type == -math.inf:
+            return -largest(-input.abs(), kernel_size, stride, ceil_mode=ceil_mode)
         count = math.prod(spatial_sizes(kernel_size, rank, f"lp_pool{rank}d", "kernel_size"))
         mean = average(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
         return (mean.sign() * mean.abs().relu()).mul(count).pow(1.0 / norm_type)
@@ -384,183 +482,3 @@ def _lp_pool(rank: int) -> Callable[..., Any]:
 
 
 lp_pool1d, lp_pool2d, lp_pool3d = _lp_pool(1), _lp_pool(2), _lp_pool(3)
-
-
-# ---- back to where the maxima stood ---------------------------------------------------------------------------------------
-def _flattened(x: ndarray, rank: int) -> ndarray:
-    return x.reshape((math.prod(x.shape[: x.ndim - rank]), math.prod(x.shape[x.ndim - rank :])))
-
-
-def _scatter_array(self: ndarray, index: ndarray, *, size: Sizes, add: bool) -> ndarray:
-    """Values at positions of the flattened size; `add`: values at the same position add up (else the last counts)."""
-    rank = len(size)
-    values, at = _flattened(self, rank), _flattened(index, rank)
-    rows = np.arange(len(values))[:, None]
-    made = np.zeros((len(values), math.prod(size)), self.dtype)
-    if add:
-        np.add.at(made, (rows, at), values)
-    else:
-        made[rows, at] = values
-    return made.reshape((*self.shape[: self.ndim - rank], *size))
-
-
-def _gather_array(self: ndarray, index: ndarray, *, rank: int) -> ndarray:
-    return np.take_along_axis(_flattened(self, rank), _flattened(index, rank), 1).reshape(index.shape)
-
-
-_gather_at = Primitive(
-    "pool_gather",
-    _gather_array,
-    {"self": lambda xp, g, self_shape, index, rank: xp.call(
-        _scatter_at, g, index, size=self_shape[len(self_shape) - rank :], add=True
-    )},
-    jvp="linear",
-)  # fmt: skip
-
-
-def _scatter_primitive(node: str) -> Primitive:
-    return Primitive(
-        "pool_scatter",
-        _scatter_array,
-        {"self": lambda xp, g, index, size: xp.call(_gather_at, g, index, rank=len(size))},
-        node=node,
-        jvp="linear",
-        explain="values put where the maxima stood",
-    )
-
-
-_scatter_at: Primitive = _scatter_primitive("PoolScatterBackward0")
-_unpools = {
-    1: _scatter_primitive("SqueezeBackward1"),
-    2: _scatter_primitive("MaxUnpool2DBackward0"),
-    3: _scatter_primitive("MaxUnpool3DBackward0"),
-}
-
-
-def _max_unpool(rank: int) -> Callable[..., Any]:
-    name = f"max_unpool{rank}d"
-
-    def unpool(
-        input: Any,
-        indices: Any,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        output_size: Any = None,
-    ) -> Any:
-        check_tensor(input, name)
-        index = check_tensor(indices, name, "indices", 2)._array
-        kernel = spatial_sizes(kernel_size, rank, name, "kernel_size")
-        steps = spatial_sizes(stride, rank, name, "stride") if stride is not None else kernel
-        border = spatial_sizes(padding, rank, name, "padding")
-        shape = input._array.shape
-        size = [
-            (n - 1) * s - 2 * p + k for n, k, s, p in zip(shape[-rank:], kernel, steps, border, strict=True)
-        ]
-        if output_size is not None:
-            size = list(output_size)[-rank:]
-        if index.dtype != np.int64:
-            raise RuntimeError(
-                f"elements in indices should be type int64 but got: {legacy_name(index.dtype)}"
-            )
-        if index.shape != shape:
-            raise RuntimeError(
-                f"Expected shape of indices to be same as that of the input tensor ({list(shape)}) but got indices tensor "
-                f"with shape: {list(index.shape)}"
-            )
-        wrong = index[(index < 0) | (index >= math.prod(size))]
-        if wrong.size:
-            volumes = "x".join(map(str, size if rank > 1 else (*size, 1)))
-            raise RuntimeError(
-                f"Found an invalid max index: {wrong.flat[0]} (output volumes are of size {volumes})"
-            )
-        return _unpools[rank](input, indices, size=tuple(size), add=False)
-
-    unpool.__name__ = unpool.__qualname__ = name
-    unpool.__doc__ = (
-        f"The values at the positions that `max_pool{rank}d(…, return_indices=True)` gave, zeros elsewhere."
-    )
-    return unpool
-
-
-max_unpool1d, max_unpool2d, max_unpool3d = _max_unpool(1), _max_unpool(2), _max_unpool(3)
-
-
-# ---- maximum of a given number of windows ----------------------------------------------------------------------------------
-def bins(n: int, out: int) -> tuple[ndarray, ndarray]:
-    """Begin and end of the windows of adaptive pooling: window i goes from ⌊i·n/out⌋ to ⌈(i+1)·n/out⌉."""
-    i = np.arange(out)
-    return i * n // out, -((i + 1) * -n // out)
-
-
-def _adaptive_max_arrays(self: ndarray, *, out: Sizes) -> tuple[ndarray, ndarray]:
-    rank = len(out)
-    size = self.shape[self.ndim - rank :]
-    edges = [bins(n, o) for n, o in zip(size, out, strict=True)]
-    best = np.full((*self.shape[: self.ndim - rank], *out), _lowest(self.dtype), self.dtype)
-    index = np.zeros(best.shape, np.int64)
-    first = True
-    for place in np.ndindex(*[int((end - begin).max(initial=0)) for begin, end in edges]):
-        at = [np.minimum(begin + p, end - 1) for p, (begin, end) in zip(place, edges, strict=True)]
-        value = self[(..., *np.ix_(*at))]
-        flat = np.ravel_multi_index(np.ix_(*at), size)
-        better = np.ones(value.shape, np.bool) if first else (value > best) | np.isnan(value)
-        np.copyto(index, flat, where=better)
-        np.copyto(best, value, where=better)
-        first = False
-    return best, index
-
-
-_adaptive_maxes = {
-    rank: Primitive(
-        f"adaptive_max_pool{rank}d",
-        _adaptive_max_arrays,
-        {"self": lambda xp, g, self_shape, indices, out: xp.call(
-            _scatter_at, g[0], indices, size=self_shape[len(self_shape) - len(out) :], add=True
-        )},
-        outputs=("result", "indices"),
-        node="SqueezeBackward1" if rank == 1 else f"AdaptiveMaxPool{rank}DBackward0",
-        explain="the maximum of every window, to which its gradient goes",
-    )
-    for rank in (1, 2, 3)
-}  # fmt: skip
-
-
-def adaptive_size(function: str, input: Any, rank: int, output_size: Any) -> Sizes:
-    """The output size of adaptive pooling; None keeps the input's."""
-    shape = check_tensor(input, function)._array.shape
-    if len(shape) not in (rank + 1, rank + 2):
-        if rank == 1:
-            _check_rank(function, input, rank)
-        colon = ":" if "max" in function else ""
-        raise RuntimeError(
-            f"{function}(): Expected {rank + 1}D or {rank + 2}D tensor, but got{colon} {list(shape)}"
-        )
-    given = (
-        (output_size,) * rank if isinstance(output_size, int) or output_size is None else tuple(output_size)
-    )
-    if len(given) != rank:
-        raise RuntimeError(f"{function}: output_size must be {rank}")
-    out = tuple([n if o is None else int(o) for o, n in zip(given, shape[-rank:], strict=True)])
-    if min(out) < 0:
-        raise RuntimeError(
-            f"{function}: elements of output_size must be greater than or equal to 0 but received {{{', '.join(map(str, out))}}}"
-        )
-    if input._array.dtype.kind in "iub":
-        raise NotImplementedError(f"\"{function}\" not implemented for '{legacy_name(input._array.dtype)}'")
-    return out
-
-
-def _adaptive_max_pool(rank: int) -> Callable[..., Any]:
-    name = f"adaptive_max_pool{rank}d"
-
-    def pool(input: Any, output_size: Any, return_indices: bool = False) -> Any:
-        made = _adaptive_maxes[rank](input, out=adaptive_size(name, input, rank, output_size))
-        return made if return_indices else made[0]
-
-    pool.__name__ = pool.__qualname__ = name
-    pool.__doc__ = f"The maximum of windows that share out the last {rank} dimension(s) into `output_size`."
-    return pool
-
-
-adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = map(_adaptive_max_pool, (1, 2, 3))

@@ -18,8 +18,8 @@ import numpy as np
 from clew.core.variable import Variable
 from clew.device import check as check_device
 from clew.dtypes import c_name, defaults, dtype, float32, int64, legacy_name
-from clew.ops.create import MISSING, as_dtype, finish
-from clew.random import fused
+from clew.ops.create import MISSING, as_dtype, finish, out_dtype
+from clew.streams import fused
 
 __all__ = ["arange", "linspace", "logspace", "range"]
 
@@ -83,6 +83,8 @@ def arange(
                 f"arange(): argument '{name}' (position {position}) must be Number, not {type(value).__name__}"
             )
     whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
+    if out is not None:
+        dtype = out_dtype(dtype, out)
     want = as_dtype(dtype, "arange") or (int64 if whole else defaults.dtype)
     _check_range(start, end, step)
     _check_kernel("arange", want)
@@ -129,6 +131,12 @@ def range(start: Any = 0, end: Any = None, step: Any = 1, **options: Any) -> Any
 
 def _ends(function: str, start: Any, end: Any, steps: Any) -> tuple[Any, Any, int]:
     """The arguments of `linspace` and `logspace`, checked."""
+    dims = [v._array.ndim if isinstance(v, Variable) else 0 for v in (start, end)]
+    if any(dims):
+        raise RuntimeError(
+            f"{function} only supports 0-dimensional start and end tensors, but got start with {dims[0]} dimension(s) and "
+            f"end with {dims[1]} dimension(s)."
+        )
     start, end, steps = _value(start), _value(end), _value(steps)
     numbers = (int, float, complex, np.number)
     if not (isinstance(start, numbers) and isinstance(end, numbers) and isinstance(steps, (int, np.integer))):

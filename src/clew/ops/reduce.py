@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-import builtins
 import math
 from typing import Any
 
 import numpy as np
-from numpy import float32, ndarray
 
 from clew import return_types
 from clew.core.inplace import store_out
+from clew.core.modes import altered, switches
 from clew.core.primitive import Primitive
 from clew.core.promotion import compute_dtype
+from clew.core.raw import total
 from clew.core.variable import FLOAT32, FLOAT64, Variable
-from clew.dtypes import bool_, from_numpy, int64, legacy_name, uint8
 from clew.dtypes import dtype as Dtype
-from clew.ops._arguments import check_tensor, numpy_names, torch_names, wrap_dim, wrap_dims
+from clew.dtypes import from_numpy, int64, legacy_name
+from clew.ops._arguments import (
+    check_tensor,
+    no_signature,
+    numpy_names,
+    torch_names,
+    wrap_dim,
+    wrap_dims,
+)
+from clew.ops._autocast import raised
 from clew.ops._builders import convert, single
 
 __all__ = [
-    "all",
     "amax",
     "amin",
     "aminmax",
-    "any",
     "argmax",
     "argmin",
-    "count_nonzero",
     "max",
     "mean",
     "min",
@@ -96,7 +101,7 @@ def count(shape: tuple[int, ...], dim: Any) -> int:
     return math.prod(shape if dim is None else [shape[d] for d in ((dim,) if dim.__class__ is int else dim)])
 
 
-def _no_identity(input: Any, name: str, dims: tuple[int, ...], colon: str = "():") -> None:
+def no_identity(input: Any, name: str, dims: tuple[int, ...], colon: str = "():") -> None:
     """IndexError for a reduction without identity over an empty dim."""
     shape = input._array.shape
     for d in dims:
@@ -169,7 +174,7 @@ _sum_dims = Primitive(
 )
 _mean_all = Primitive(
     "mean",
-    lambda self: _total(self) / self.size if self.size else self.dtype.type(np.nan),
+    lambda self: total(self) / self.size if self.size else self.dtype.type(np.nan),
     {"self": lambda xp, g, self_shape: xp.broadcast_to(g / (count(self_shape, None) or 1), self_shape)},
     jvp="linear",
     explain="a mean of n: every element gets 1/n of the gradient",
@@ -196,19 +201,6 @@ _mean_dims = Primitive(
 )
 
 
-def _total(a: Any) -> Any:
-    """∑ a of a float array.
-
-    Up to 16 elements Python's own sum (in double precision) takes half the time of `np.add.reduce`, which
-    spends 0.7 µs on setting up. `a.dot(ones)` is as fast but wants an array of ones; `math.fsum` raises where
-    infinities meet.
-    """
-    if a.size <= 16 and a.__class__ is ndarray:
-        total = builtins.sum((a if a.ndim == 1 else a.ravel()).tolist())
-        return float32(total) if a.dtype is FLOAT32 else a.dtype.type(total)
-    return _add(a, None)
-
-
 def sum(
     input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None, **numpy: Any
 ) -> Any:
@@ -223,7 +215,7 @@ def sum(
     ):
         a = input._array
         if a.dtype is FLOAT32 or a.dtype is FLOAT64:
-            return single(_sum_all, input, _total(a), (a.shape,))
+            return single(_sum_all, input, total(a), (a.shape,))
     if dim.__class__ is int and dtype is None and out is None and not numpy and isinstance(input, Variable):
         a = input._array
         n = a.ndim
@@ -257,7 +249,7 @@ def mean(
     ):
         a = input._array
         if (a.dtype is FLOAT32 or a.dtype is FLOAT64) and a.size:
-            return single(_mean_all, input, _total(a) / a.size, (a.shape,))
+            return single(_mean_all, input, total(a) / a.size, (a.shape,))
     if dim.__class__ is int and dtype is None and out is None and not numpy and isinstance(input, Variable):
         a = input._array
         n = a.ndim
@@ -388,11 +380,11 @@ _aminmax = Primitive(
 )
 
 
-def store_pair(made: Any, out: Any) -> Any:
-    """Named results, stored in the two tensors of `out` where that is given."""
+def store_pair(made: Any, out: Any, *inputs: Any, exact: bool = False) -> Any:
+    """Named results, stored in the two tensors of `out` where that is given (see `store_out`)."""
     if out is None:
         return made
-    return type(made)(store_out(o, m) for o, m in zip(out, made, strict=True))
+    return type(made)(store_out(o, m, *inputs, exact=exact) for o, m in zip(out, made, strict=True))
 
 
 def _extreme(name: str, whole: Primitive, along: Primitive, formula: str) -> Any:
@@ -407,6 +399,9 @@ def _extreme(name: str, whole: Primitive, along: Primitive, formula: str) -> Any
             dim, other = None, dim
         if other is not None:
             from clew.ops import elementwise
+
+            if not isinstance(input, Variable):
+                raise no_signature(name, input, other)
 
             return getattr(elementwise, f"{name}imum")(input, other, out=out)
         if dim is None:
@@ -423,9 +418,9 @@ def _extreme(name: str, whole: Primitive, along: Primitive, formula: str) -> Any
         if want.category == 3:
             raise RuntimeError(f"{name}(): does not support complex input")
         dim = wrap_dim(dim, x._array.ndim)
-        _no_identity(x, name, (dim,))
+        no_identity(x, name, (dim,))
         values, indices = along(x, dim=dim, keepdim=keepdim)
-        return store_pair(named((rounded(values, want), indices)), out)
+        return store_pair(named((rounded(values, want), indices)), out, exact=True)
 
     extreme.__name__ = extreme.__qualname__ = name
     extreme.__doc__ = f"""{formula} of all elements; with `dim` (values, indices) along it; with a tensor
@@ -447,7 +442,13 @@ def _multi_extreme(name: str, kernel: str, primitive: Primitive, formula: str) -
         dims = axes(dim, x._array.ndim)
         if dim == () or dim is None or dim == []:
             _need_dim(x, name)
-        _no_identity(x, name, dims)
+        no_identity(x, name, dims)
+        if out is not None and out._array.dtype != want.np:
+            have, place = legacy_name(want), legacy_name(out._array.dtype)
+            raise RuntimeError(
+                f"Expected the dtype for input and out to match, but got {have} for input's dtype and {place} for "
+                "out's dtype."
+            )
         return rounded(primitive(x, dim=dims, keepdim=keepdim), want, out)
 
     extreme.__name__ = extreme.__qualname__ = name
@@ -472,9 +473,9 @@ def aminmax(input: Any, *, dim: Any = None, keepdim: bool = False, out: Any = No
         made = _aminmax(x, dim=None, keepdim=keepdim)
     else:
         dim = wrap_dim(dim, x._array.ndim)
-        _no_identity(x, "aminmax", (dim,), ":")
+        no_identity(x, "aminmax", (dim,), ":")
         made = _aminmax(x, dim=dim if x._array.ndim else None, keepdim=keepdim)
-    return store_pair(return_types.aminmax(rounded(m, want) for m in made), out)
+    return store_pair(return_types.aminmax(rounded(m, want) for m in made), out, exact=True)
 
 
 def _arg(name: str, find: Any, formula: str) -> Any:
@@ -496,7 +497,7 @@ def _arg(name: str, find: Any, formula: str) -> Any:
             _need_dim(x, name, IndexError)
         else:
             dim = wrap_dim(dim, x._array.ndim)
-            _no_identity(x, name, (dim,))
+            no_identity(x, name, (dim,))
         result = primitive(x, dim=dim, keepdim=keepdim)
         return result if out is None else store_out(out, result)
 
@@ -566,6 +567,8 @@ _prod_dim = Primitive(
 @numpy_names
 def prod(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """∏ x over all elements or along one `dim`. Integers and bools are multiplied as int64."""
+    if altered and switches.autocast:
+        (input,) = raised(input)
     check_tensor(input, "prod")
     if dtype is None:
         have = from_numpy(input._array.dtype)
@@ -574,35 +577,3 @@ def prod(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
     if dim is None:
         return rounded(_prod_all(x), want, out)
     return rounded(_prod_dim(x, dim=wrap_dim(dim, x._array.ndim), keepdim=keepdim), want, out)
-
-
-# ---- truth and counts --------------------------------------------------------------------------------------
-def _truth(name: str, reduce: Any, formula: str) -> Any:
-    primitive = Primitive(
-        name, lambda self, *, dim, keepdim: reduce(self, dim, keepdims=keepdim, dtype=np.bool)
-    )
-
-    @numpy_names
-    def truth(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:
-        check_tensor(input, name)
-        want = uint8 if input._array.dtype == np.uint8 else bool_
-        dims = axes(dim, input._array.ndim)
-        return rounded(primitive(input, dim=dims, keepdim=keepdim), want, out)
-
-    truth.__name__ = truth.__qualname__ = name
-    truth.__doc__ = f"Whether {formula} over `dim` (a number or several; all without it) is not zero."
-    return truth
-
-
-all = _truth("all", np.logical_and.reduce, "every element")
-any = _truth("any", np.logical_or.reduce, "some element")
-_count_nonzero = Primitive(
-    "count_nonzero", lambda self, *, dim: np.asarray(np.count_nonzero(self, dim), np.int64)
-)
-
-
-@numpy_names
-def count_nonzero(input: Any, dim: Any = None) -> Any:
-    """How many elements are not zero, over `dim` (a number or several; all without it)."""
-    check_tensor(input, "count_nonzero")
-    return _count_nonzero(input, dim=axes(dim, input._array.ndim))

@@ -1,22 +1,24 @@
-"""Random tensors: PyTorch's functions over the streams of clew.random."""
+"""Random tensors: PyTorch's functions over the streams of `clew.streams`."""
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from clew import random as streams
-from clew.core.inplace import check_write
-from clew.core.variable import Variable, wrap
+from clew import streams
+from clew.core.primitive import Primitive
+from clew.core.variable import Variable
 from clew.device import check as check_device
-from clew.dtypes import defaults, dtype, from_numpy, int64, legacy_name
-from clew.ops._arguments import check_tensor, sizes
-from clew.ops.create import as_dtype, finish
+from clew.dtypes import c_name, contiguous_format, cpp_name, defaults, dtype, from_numpy, int64, legacy_name
+from clew.ops._arguments import check_tensor, no_signature, zeros_slope
+from clew.ops._builders import broadcast_error
+from clew.ops.create import as_dtype, finish, shape_of
 
 __all__ = [
     "bernoulli", "get_rng_state", "initial_seed", "manual_seed", "multinomial", "normal", "poisson", "rand", "rand_like",
@@ -61,26 +63,158 @@ def fork_rng(devices: Any = None, enabled: bool = True, **_: Any) -> Iterator[No
             set_rng_state(state)
 
 
-def _source(generator: Any) -> Any:
-    return streams.default_generator if generator is None else generator
+def source_of(generator: Any, function: str) -> Any:
+    if generator is None:
+        return streams.default_generator
+    if not isinstance(generator, streams.Generator):
+        raise TypeError(
+            f"{function}(): argument 'generator' must be torch.Generator, not {type(generator).__name__}"
+        )
+    return generator
+
+
+# ---- checks ------------------------------------------------------------------------------------------------------------
+_LARGEST_BFLOAT16 = (2.0 - 2.0**-7) * 2.0**127
+
+
+def whole(value: Any, name: str, position: int, function: str = "randint") -> int:
+    """An argument that must be a whole number of 64 bits."""
+    try:
+        found = operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{function}(): argument '{name}' (position {position}) must be int, not {type(value).__name__}"
+        ) from None
+    if not -(2**63) <= found < 2**63:
+        raise ValueError("Overflow when unpacking long long")
+    return found
+
+
+def check_probability(p: Any) -> None:
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
+
+
+def check_probabilities(p: np.ndarray) -> None:
+    if p.dtype.kind in "iub":
+        raise NotImplementedError(f"\"bernoulli_tensor_cpu_p_\" not implemented for '{legacy_name(p.dtype)}'")
+    if not ((p >= 0) & (p <= 1)).all():
+        raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
+
+
+def check_std(std: float) -> None:
+    if not std >= 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
+
+
+def within(kind: dtype, **bounds: float) -> None:
+    """RuntimeError for a bound that the type does not reach."""
+    numbers = limits(kind)
+    for name, value in bounds.items():
+        if not numbers[0] <= value <= numbers[1]:
+            raise RuntimeError(f"{name.replace('_', ' ')} is out of bounds for {cpp_name(kind)}")
+
+
+def limits(kind: dtype) -> tuple[float, float]:
+    """The least and the largest finite number of a type."""
+    if kind.name == "bool":
+        return 0, 1
+    if kind.category == 1:
+        return int(np.iinfo(kind.np).min), int(np.iinfo(kind.np).max)
+    largest = _LARGEST_BFLOAT16 if kind.name == "bfloat16" else float(np.finfo(kind.np).max)
+    return -largest, largest
+
+
+def _nearest(kind: dtype, number: int) -> int:
+    """A whole number rounded to a floating type (16-bit types by way of float32, as PyTorch converts)."""
+    if kind.name == "float64":
+        return int(float(number))
+    return int(np.asarray(np.float32(number)).astype(kind.np).astype(np.float64))
+
+
+def raised(kind: dtype, low: int) -> int:
+    """The least number of a floating type's grid that a range from `low` can begin with."""
+    above = _nearest(kind, low + 1)
+    if above >= low:
+        return low
+    return above + (1 << (abs(low + 1).bit_length() - streams.BITS[kind.name]))
+
+
+def _lowered(kind: dtype, high: int) -> int:
+    """The end of a range below `high`, on a floating type's grid."""
+    below = _nearest(kind, high - 1)
+    if below < high:
+        return high
+    return below - (1 << (abs(high - 1).bit_length() - streams.BITS[kind.name]))
+
+
+def between(kind: dtype, low: int, high: int) -> tuple[int, int]:
+    """The bounds of [low, high) as they are drawn from in a type. RuntimeError for those it cannot hold."""
+    if kind.category == 3:
+        raise RuntimeError("check_random_bounds handles only integral, floating-point and boolean types")
+    if low >= high:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    within(kind, **{"from": low, "to - 1": high - 1})
+    if kind.category < 2:
+        return low, high
+    low, high = raised(kind, low), _lowered(kind, high)
+    if low >= high:
+        raise RuntimeError(
+            "random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, but got "
+            f"from={low} >= to={high}"
+        )
+    bits = streams.BITS[kind.name]
+    for name, value in (("from", low), ("to - 1", high - 1)):
+        if abs(value) > 2**bits:
+            warnings.warn(
+                f"{name} is out of bounds [-(2^{bits}), 2^{bits}]. Due to precision limitations {cpp_name(kind)} can "
+                "support discrete uniform distribution only within this range. This warning will become an error in "
+                "version 1.7 release, please fix the code in advance",
+                UserWarning,
+                stacklevel=3,
+            )
+    return low, high
 
 
 # ---- new tensors ----------------------------------------------------------------------------------------------------
-def _draw_normal(
-    source: Any, shape: tuple[int, ...], kind: dtype, mean: float = 0.0, std: float = 1.0
-) -> np.ndarray:
+def draw_normal(
+    source: Any, shape: tuple[int, ...], kind: dtype, mean: float = 0.0, std: float = 1.0, contiguous: bool = True
+) -> np.ndarray:  # fmt: skip
     if kind.is_complex:
-        parts = streams.normal(source, (math.prod(shape) * 2,), kind.to_real().np, mean, std / math.sqrt(2.0))
-        return parts.view(kind.np).reshape(shape)
-    return streams.normal(source, shape, kind.np, mean, std)
+        pairs, part, std = (math.prod(shape) * 2,), kind.to_real().np, std / math.sqrt(2.0)
+        return streams.normal(source, pairs, part, mean, std, contiguous).view(kind.np).reshape(shape)
+    return streams.normal(source, shape, kind.np, mean, std, contiguous)
 
 
-def _draw_uniform(source: Any, shape: tuple[int, ...], kind: dtype) -> np.ndarray:
+def draw_uniform(
+    source: Any, shape: tuple[int, ...], kind: dtype, low: float = 0.0, high: float = 1.0, contiguous: bool = True
+) -> np.ndarray:  # fmt: skip
     if kind.is_complex:
-        return (
-            streams.uniform(source, (math.prod(shape) * 2,), kind.to_real().np).view(kind.np).reshape(shape)
-        )
-    return streams.uniform(source, shape, kind.np)
+        pairs, part = (math.prod(shape) * 2,), kind.to_real().np
+        return streams.uniform(source, pairs, part, low, high).view(kind.np).reshape(shape)
+    return streams.uniform(source, shape, kind.np, low, high)
+
+
+def _drawn(node: str, *args: str) -> Primitive:
+    """What was drawn hangs on the parameters it was drawn with, though it does not move with them: PyTorch's nodes."""
+    return Primitive(
+        node.removesuffix("Backward0").lower(),
+        lambda *parameters, drawn: drawn,
+        dict.fromkeys(args, zeros_slope),
+        args=args,
+        params=("drawn",),
+        node=node,
+        jvp="partial",
+        explain="drawn at random: no gradient goes on",
+    )
+
+
+_bernoulli, _poisson = _drawn("BernoulliBackward0", "self"), _drawn("PoissonBackward0", "self")
+_normals = {
+    (True, False): _drawn("NormalBackward1", "mean"),
+    (False, True): _drawn("NormalBackward2", "std"),
+    (True, True): _drawn("NormalBackward3", "mean", "std"),
+}
 
 
 def _new(name: str, draw: Any, doc: str) -> tuple[Any, Any]:
@@ -97,19 +231,30 @@ def _new(name: str, draw: Any, doc: str) -> tuple[Any, Any]:
     ) -> Any:  # fmt: skip
         check_device(device)
         if not size and "size" in kwargs:
-            size = (kwargs["size"],)
-        kind = check(as_dtype(dtype) or defaults.dtype)
-        shape = sizes(size)
-        if any(n < 0 for n in shape):
-            raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
-        return finish(draw(_source(generator), shape, kind), requires_grad, out)
+            size = (kwargs.pop("size"),)
+        if kwargs:
+            raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(kwargs))}'")
+        if not size and generator is None:
+            raise no_signature(name)
+        shape = shape_of(size, name)
+        kind = check(
+            as_dtype(dtype, name) or (defaults.dtype if out is None else from_numpy(out._array.dtype))
+        )
+        return finish(draw(source_of(generator, name), shape, kind), requires_grad, out)
 
     def new_like(
         input: Any, *, generator: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
         requires_grad: bool = False, memory_format: Any = None,
     ) -> Any:  # fmt: skip
-        kind = check(as_dtype(dtype) or from_numpy(check_tensor(input, name + "_like")._array.dtype))
-        return finish(draw(_source(generator), input._array.shape, kind), requires_grad)
+        like = np.asarray(check_tensor(input, name + "_like")._array)
+        check_device(device)
+        kind = check(as_dtype(dtype, name + "_like") or from_numpy(like.dtype))
+        contiguous = memory_format is contiguous_format or streams.memory_order(like) is None
+        source = source_of(generator, name + "_like")
+        if contiguous:
+            return finish(draw(source, like.shape, kind), requires_grad)
+        drawn = streams.in_memory_order(like, lambda shape: draw(source, shape, kind, contiguous=False))
+        return finish(drawn, requires_grad)
 
     new.__name__ = new.__qualname__ = name
     new.__doc__ = f"A tensor of shape `size` drawn from {doc}."
@@ -118,23 +263,34 @@ def _new(name: str, draw: Any, doc: str) -> tuple[Any, Any]:
     return new, new_like
 
 
-rand, rand_like = _new("rand", _draw_uniform, "U[0, 1)")
-randn, randn_like = _new("randn", _draw_normal, "N(0, 1)")
+rand, rand_like = _new("rand", draw_uniform, "U[0, 1)")
+randn, randn_like = _new("randn", draw_normal, "N(0, 1)")
 
 
 def randint(
-    low: Any, high: Any = None, size: Any = None, *, generator: Any = None, out: Any = None, dtype: Any = None,
+    low: Any = None, high: Any = None, size: Any = None, *, generator: Any = None, out: Any = None, dtype: Any = None,
     layout: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False,
 ) -> Any:  # fmt: skip
     """Integers drawn uniformly from [low, high): `randint(high, size)` or `randint(low, high, size)`."""
     check_device(device)
     if size is None:
-        low, high, size = 0, low, high
-    low, high = operator.index(low), operator.index(high)
-    if low >= high:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    kind = as_dtype(dtype) or int64
-    drawn = streams.integers(_source(generator), sizes((size,)), low, high)
+        if high is None:
+            raise no_signature("randint", *(() if low is None else (low,)))
+        if not isinstance(high, Iterable) or isinstance(high, (str, Variable)):
+            raise TypeError(
+                f"randint(): argument 'size' (position 2) must be tuple of ints, not {type(high).__name__}"
+            )
+        low, high, size = None, low, high
+    elif high is None:
+        low, high = None, low
+    if not isinstance(size, Iterable):
+        raise no_signature("randint", low, high, size)
+    end = whole(high, "high", 1 if low is None else 2)
+    start = 0 if low is None else whole(low, "low", 1)
+    kind = as_dtype(dtype, "randint") or (int64 if out is None else from_numpy(out._array.dtype))
+    shape = shape_of((size,), "randint")
+    start, end = between(kind, start, end)
+    drawn = streams.integers(source_of(generator, "randint"), shape, start, end)
     return finish(drawn.astype(kind.np), requires_grad, out)
 
 
@@ -144,10 +300,14 @@ def randint_like(
 ) -> Any:  # fmt: skip
     """Integers drawn uniformly from [low, high), in `input`'s shape and type."""
     low, high = (0, low) if high is None else (low, high)
-    kind = as_dtype(dtype) or from_numpy(input._array.dtype)
-    return randint(
-        low, high, input._array.shape, generator=generator, dtype=kind, requires_grad=requires_grad
-    )
+    like = np.asarray(check_tensor(input, "randint_like")._array)
+    kind = as_dtype(dtype, "randint_like") or from_numpy(like.dtype)
+    start, end = between(kind, whole(low, "low", 2, "randint_like"), whole(high, "high", 2, "randint_like"))
+    source = source_of(generator, "randint_like")
+    if memory_format is contiguous_format:
+        like = np.empty(like.shape, like.dtype)
+    drawn = streams.in_memory_order(like, lambda shape: streams.integers(source, shape, start, end))
+    return finish(drawn.astype(kind.np), requires_grad)
 
 
 def randperm(
@@ -156,11 +316,20 @@ def randperm(
 ) -> Any:  # fmt: skip
     """The numbers 0 … n − 1 in random order."""
     check_device(device)
-    n = operator.index(n)
+    n = whole(n, "n", 1, "randperm")
     if n < 0:
-        raise RuntimeError(f"n must be non-negative, got {n}")
-    order = streams.permutation(_source(generator), n)
-    return finish(order.astype((as_dtype(dtype) or int64).np), requires_grad, out)
+        raise RuntimeError(f"Trying to create tensor with negative dimension {n}: [{n}]")
+    kind = as_dtype(dtype, "randperm") or (int64 if out is None else from_numpy(out._array.dtype))
+    if kind.category == 3 or kind.name == "bool":
+        raise NotImplementedError(f"\"randperm\" not implemented for '{legacy_name(kind)}'")
+    if kind.category == 1 and n - 1 > np.iinfo(kind.np).max:
+        raise RuntimeError(f"value cannot be converted to type {c_name(kind)} without overflow")
+    if kind.category == 2 and kind.name != "bfloat16" and n > 2 ** streams.BITS[kind.name] + 1:
+        raise RuntimeError(
+            f"n cannot be greater than {2 ** streams.BITS[kind.name] + 1} for {legacy_name(kind)} type."
+        )
+    order = streams.permutation(source_of(generator, "randperm"), n)
+    return finish(order.astype(kind.np), requires_grad, out)
 
 
 def normal(
@@ -174,38 +343,53 @@ def normal(
 ) -> Any:
     """N(mean, std²): both numbers with a `size`, or either a tensor."""
     tensors = [v for v in (mean, std) if isinstance(v, Variable)]
-    if isinstance(std, Variable) and (std._array < 0).any():
-        raise RuntimeError("normal expects all elements of std >= 0.0")
-    if not isinstance(std, Variable) and std < 0:
-        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
+    if not all(isinstance(v, (Variable, int, float, np.number)) for v in (mean, std)) or (
+        not tensors and not isinstance(size, Iterable)
+    ):
+        raise no_signature("normal", mean, std, *(() if size is None else (size,)))
+    if isinstance(std, Variable):
+        if std._array.dtype.kind == "c":
+            raise RuntimeError("normal expects standard deviation to be non-complex")
+        if not (std._array >= 0).all():
+            raise RuntimeError("normal expects all elements of std >= 0.0")
+    else:
+        check_std(std)
     if not tensors:
-        kind = as_dtype(options.get("dtype")) or defaults.dtype
-        drawn = _draw_normal(_source(generator), sizes((size,)), kind, mean, std)
+        kind = as_dtype(options.get("dtype"), "normal") or defaults.dtype
+        source = source_of(generator, "normal")
+        drawn = draw_normal(source, shape_of((size,), "normal"), kind, mean, std)
         return finish(drawn, options.get("requires_grad", False), out)
-    shape = np.broadcast_shapes(*[t._array.shape for t in tensors])
     kind = from_numpy(tensors[0]._array.dtype)
-    drawn = _draw_normal(_source(generator), shape, kind)
+    if kind.category < 2:
+        raise NotImplementedError(f"\"normal_kernel_cpu\" not implemented for '{legacy_name(kind)}'")
+    try:
+        shape = np.broadcast_shapes(*[t._array.shape for t in tensors])
+    except ValueError:
+        raise broadcast_error(*[t._array.shape for t in tensors]) from None
+    drawn = draw_normal(source_of(generator, "normal"), shape, kind)
     scale, shift = (v._array if isinstance(v, Variable) else kind.np.type(v) for v in (std, mean))
-    return finish((drawn * scale + shift).astype(kind.np), out=out)
+    values = np.asarray((drawn * scale + shift).astype(kind.np))
+    if out is not None:
+        return finish(values, out=out)
+    return _normals[isinstance(mean, Variable), isinstance(std, Variable)](*tensors, drawn=values)
 
 
 def bernoulli(input: Any, p: Any = None, *, generator: Any = None, out: Any = None) -> Any:
     """1 with the probability each element gives (or with probability `p`), else 0."""
     check_tensor(input, "bernoulli")
     array = np.asarray(input._array)
+    source = source_of(generator, "bernoulli")
     if p is not None:
-        return finish(streams.bernoulli(_source(generator), array.shape, p).astype(array.dtype), out=out)
-    if ((array < 0) | (array > 1)).any():
-        raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true, but got false.")
-    return finish(streams.bernoulli_each(_source(generator), array).astype(array.dtype), out=out)
-
-
-def bernoulli_mask(shape: tuple[int, ...], p: float, array_dtype: Any, scaled: bool = True) -> Any:
-    """Dropout's mask: 1 (or 1 / p) with probability p, else 0."""
-    kept = streams.bernoulli(streams.default_generator, shape, p).astype(array_dtype)
-    if scaled:
-        kept /= array_dtype.type(p)
-    return wrap(kept if kept.ndim else kept[()])
+        check_probability(p)
+        drawn = streams.in_memory_order(array, lambda shape: streams.bernoulli(source, shape, p))
+        return finish(drawn.astype(array.dtype), out=out)
+    if array.dtype.kind == "c":
+        raise NotImplementedError(
+            f"\"bernoulli_tensor_cpu_self_\" not implemented for '{legacy_name(array.dtype)}'"
+        )
+    check_probabilities(array)
+    drawn = np.asarray(streams.bernoulli_each(source, array).astype(array.dtype))
+    return _bernoulli(input, drawn=drawn) if out is None else finish(drawn, out=out)
 
 
 def multinomial(
@@ -213,130 +397,40 @@ def multinomial(
 ) -> Any:
     """Indices of `num_samples` draws from each row's probabilities (of any scale)."""
     check_tensor(input, "multinomial")
+    num_samples = whole(num_samples, "num_samples", 2, "multinomial")
     p = input._array
     if p.dtype.kind not in "fV":
         raise RuntimeError(
-            "Expected object of scalar type float or double but got scalar type " + legacy_name(p.dtype)
+            f"multinomial only supports floating-point dtypes for input, got: {legacy_name(p.dtype)}"
         )
+    if out is not None and out._array.dtype != np.int64:
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {legacy_name(out._array.dtype)}")
     if p.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     if num_samples <= 0:
         raise RuntimeError("cannot sample n_sample <= 0 samples")
     if not replacement and num_samples > p.shape[-1]:
         raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
-    if not np.isfinite(p).all() or (p < 0).any():
-        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    if p.shape[-1] > 2**24:
+        raise RuntimeError("number of categories cannot exceed 2^24")
+    wrong = ~(p >= 0) | ~np.isfinite(p)
+    if wrong.any():
+        if not replacement or num_samples == 1:
+            raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+        entry = "= infinity or NaN" if p[wrong][0] >= 0 else "< 0"
+        raise RuntimeError(f"invalid multinomial distribution (encountering probability entry {entry})")
     if (np.add.reduce(p, axis=-1) <= 0).any():
         raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
-    return finish(streams.multinomial(_source(generator), p, num_samples, replacement), out=out)
+    source = source_of(generator, "multinomial")
+    return finish(streams.multinomial(source, p, num_samples, replacement), out=out)
 
 
 def poisson(input: Any, generator: Any = None) -> Any:
     """Poisson counts with the rates given."""
-    return finish(streams.poisson(_source(generator), np.asarray(input._array)).astype(input._array.dtype))
-
-
-# ---- filling in place -----------------------------------------------------------------------------------------------
-def _fill(self: Any, values: np.ndarray) -> Any:
-    """Write drawn values: the tensor's history ends here, as PyTorch has it for random fills."""
-    from clew.core.inplace import write
-
-    check_write(self)
-    kept = wrap(values.astype(self._array.dtype, copy=False))
-    if self._edge is not None:
-        kept = self * 0 + kept
-    return write(self, kept)
-
-
-def _floating(self: Any, kernel: str) -> dtype:
-    kind = from_numpy(self._array.dtype)
-    if kind.category < 2:
-        raise NotImplementedError(f"\"{kernel}\" not implemented for '{legacy_name(kind)}'")
-    return kind
-
-
-def uniform_(self: Any, from_: float = 0.0, to: float = 1.0, *, generator: Any = None, **kwargs: Any) -> Any:
-    """Fill from U[from, to)."""
-    low = kwargs.pop("from", from_)
-    kind = _floating(self, "check_uniform_bounds")
-    if low > to:
-        raise RuntimeError(
-            f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={to:g}"
-        )
-    check_write(self)
-    return _fill(self, streams.uniform(_source(generator), self._array.shape, kind.np, low, to))
-
-
-def normal_(self: Any, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
-    """Fill from N(mean, std²)."""
-    kind = _floating(self, "normal_kernel_cpu")
-    if std < 0:
-        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
-    check_write(self)
-    return _fill(self, _draw_normal(_source(generator), self._array.shape, kind, mean, std))
-
-
-def random_(
-    self: Any, from_: int | None = None, to: int | None = None, *, generator: Any = None, **kwargs: Any
-) -> Any:
-    """Fill with integers from [from, to), from [0, to), or from all the type can hold."""
-    low = kwargs.pop("from", from_)
-    check_write(self)
-    source = _source(generator)
-    if low is None and to is None:
-        return _fill(self, streams.any_value(source, self._array.shape, self._array.dtype))
-    low, high = (0, low) if to is None else (low, to)
-    if low >= high:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    return _fill(self, streams.integers(source, self._array.shape, low, high))
-
-
-def bernoulli_(self: Any, p: Any = 0.5, *, generator: Any = None) -> Any:
-    """Fill with 1 with probability p, else 0."""
-    check_write(self)
-    if isinstance(p, Variable):
-        return _fill(
-            self, streams.bernoulli_each(_source(generator), np.broadcast_to(p._array, self._array.shape))
-        )
-    if not 0 <= p <= 1:
-        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
-    return _fill(self, streams.bernoulli(_source(generator), self._array.shape, p))
-
-
-def exponential_(self: Any, lambd: float = 1.0, *, generator: Any = None) -> Any:
-    """Fill from the exponential distribution with rate `lambd`."""
-    _floating(self, "exponential_cpu")
-    if lambd <= 0.0:
-        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd:g}")
-    check_write(self)
-    return _fill(self, streams.exponential(_source(generator), self._array.shape, lambd, self._array.dtype))
-
-
-def geometric_(self: Any, p: float, *, generator: Any = None) -> Any:
-    """Fill with the number of trials until the first success."""
-    if not 0 < p < 1:
-        raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
-    check_write(self)
-    return _fill(self, streams.geometric(_source(generator), self._array.shape, p, self._array.dtype))
-
-
-def cauchy_(self: Any, median: float = 0.0, sigma: float = 1.0, *, generator: Any = None) -> Any:
-    """Fill from the Cauchy distribution."""
-    _floating(self, "cauchy_cpu")
-    if sigma <= 0.0:
-        raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
-    check_write(self)
-    return _fill(
-        self, streams.cauchy(_source(generator), self._array.shape, median, sigma, self._array.dtype)
-    )
-
-
-def log_normal_(self: Any, mean: float = 1.0, std: float = 2.0, *, generator: Any = None) -> Any:
-    """Fill with exp of N(mean, std²)."""
-    _floating(self, "log_normal_cpu")
-    if std <= 0.0:
-        raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
-    check_write(self)
-    return _fill(
-        self, streams.log_normal(_source(generator), self._array.shape, mean, std, self._array.dtype)
-    )
+    rates = np.asarray(check_tensor(input, "poisson")._array)
+    if rates.dtype.kind not in "fV":
+        raise NotImplementedError(f"\"poisson_cpu\" not implemented for '{legacy_name(rates.dtype)}'")
+    if not (rates >= 0).all():
+        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
+    drawn = streams.poisson(source_of(generator, "poisson"), rates).astype(rates.dtype)
+    return _poisson(input, drawn=np.asarray(drawn))

@@ -100,15 +100,15 @@ def _numbers(size: tuple[Any, ...]) -> tuple[int, ...]:
     return size
 
 
-def view(input: Any, *size: Any, dtype: Any = None) -> Any:
+def view(input: Any, *shape: Any, size: Any = None, dtype: Any = None) -> Any:
     """The same memory in another shape (one size may be -1), or, given a dtype, its bytes read as another type.
 
     RuntimeError where that takes a copy: a view exists if every new dimension lies inside dimensions that follow each
     other in memory, stride[i] = stride[i+1]·size[i+1].
     """
-    if dtype is not None or (len(size) == 1 and isinstance(size[0], Dtype)):
-        return _view_dtype(input, dtype or size[0])
-    size = _numbers(size)
+    if dtype is not None or (len(shape) == 1 and isinstance(shape[0], Dtype)):
+        return _view_dtype(input, dtype or shape[0])
+    size = _numbers(shape if size is None else (size,))
     array = input.memory()
     made = _reshaped(array, size)
     if not array.flags.c_contiguous and not _shares(made, array):
@@ -151,9 +151,9 @@ def view_as(input: Any, other: Any) -> Any:
     return view(input, *other._array.shape)
 
 
-def reshape(input: Any, *shape: Any) -> Any:
+def reshape(input: Any, *size: Any, shape: Any = None) -> Any:
     """The same numbers in another shape: a view where one exists, else a copy."""
-    size = _numbers(shape)
+    size = _numbers(size if shape is None else (shape,))
     array = input.memory()
     made = _reshaped(array, size)
     if array.flags.c_contiguous:
@@ -213,7 +213,7 @@ def squeeze(input: Any, dim: Any = None) -> Any:
         made = array.reshape(tuple([n for n in array.shape if n != 1]))
         return make_view(_squeeze_all, input, made, {"size": made.shape})
     if isinstance(dim, (tuple, list)):
-        dims = wrap_dims(dim, array.ndim)
+        dims = wrap_dims(dim, array.ndim, empty_is_all=False)
         return make_view(_squeeze_dims, input, _squeeze_dims.forward(array, dim=dims), {"dim": dims})
     dim = wrap_dim(dim, array.ndim)
     return make_view(_squeeze_dim, input, _squeeze_dim.forward(array, dim=dim), {"dim": dim})
@@ -227,10 +227,10 @@ def unsqueeze(input: Any, dim: int) -> Any:
     return make_view(_unsqueeze, input, array.reshape((*shape[:dim], 1, *shape[dim:])), {"dim": dim})
 
 
-def permute(input: Any, *dims: Any) -> Any:
+def permute(input: Any, *order: Any, dims: Any = None) -> Any:
     """out[i_dims] = input[i]: the dimensions in the order `dims`. A view."""
     array = input.memory()
-    dims = _numbers(dims)
+    dims = _numbers(order if dims is None else (dims,))
     if len(dims) != array.ndim:
         raise RuntimeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
@@ -356,10 +356,10 @@ def moveaxis(input: Any, source: Any, destination: Any) -> Any:
     return movedim(input, source, destination)
 
 
-def expand(input: Any, *size: Any, implicit: bool = False) -> Any:
+def expand(input: Any, *sizes: Any, size: Any = None, implicit: bool = False) -> Any:
     """Dimensions of size 1 repeated to `size` (-1: as it is), new ones in front, without a copy. A view."""
     array = input.memory()
-    size = _numbers(size)
+    size = _numbers(sizes if size is None else (size,))
     shape = array.shape
     if len(size) < len(shape):
         raise RuntimeError(
@@ -473,7 +473,10 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     if length < 0:
         raise RuntimeError("narrow(): length must be non-negative.")
-    start = start.item() if isinstance(start, Variable) else start
+    if isinstance(start, Variable):
+        if start._array.ndim or start._array.dtype.kind not in "iu":
+            raise RuntimeError("start must be an 0-dim integral Tensor.")
+        start = start._array.item()
     dim = wrap_dim(dim, len(shape))
     n = shape[dim]
     if not -n <= start <= n:

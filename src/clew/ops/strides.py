@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from clew.core.inplace import check_write, make_view
+from clew.core.inplace import check_write, make_view, overlaps
 from clew.core.primitive import Primitive
+from clew.core.storage import root_of, start_of, strided
 from clew.core.variable import Variable
 from clew.ops import _views, shape
 from clew.ops._arguments import check_tensor, wrap_dim
@@ -62,7 +63,7 @@ def element_size(self: Any) -> int:
 
 def _offset(array: ndarray) -> int:
     """How many elements after the start of its storage an array begins."""
-    return _views.start_of(array) // array.itemsize
+    return start_of(array) // array.itemsize
 
 
 def storage_offset(self: Any) -> int:
@@ -107,7 +108,7 @@ class UntypedStorage:
 
 def untyped_storage(self: Any) -> UntypedStorage:
     """The memory behind the tensor; views of one tensor share it."""
-    return UntypedStorage(_views.root_of(self.memory()))
+    return UntypedStorage(root_of(self.memory()))
 
 
 # ---- as_strided ----------------------------------------------------------------------------------------------------------
@@ -118,19 +119,28 @@ def _strided(
     item = self.itemsize
     strides, offset = like
     if self.strides != tuple([s * item for s in strides]):
-        self = _laid_out(self, strides)
+        self = _placed(self, like, size, stride, storage_offset)
     start = (
         storage_offset * item
         if _offset(self) == offset
-        else (storage_offset - offset) * item + _views.start_of(self)
+        else (storage_offset - offset) * item + start_of(self)
     )
-    return _views.strided(self, size, tuple([s * item for s in stride]), start)
+    return strided(self, size, tuple([s * item for s in stride]), start)
 
 
-def _laid_out(array: ndarray, strides: tuple[int, ...]) -> ndarray:
-    """A copy with its dimensions in memory in the given order."""
-    order = sorted(range(len(strides)), key=lambda d: -strides[d])
-    return np.ascontiguousarray(array.transpose(order)).transpose(np.argsort(order))
+def _placed(array: ndarray, like: Any, size: tuple[int, ...], stride: tuple[int, ...], start: int) -> ndarray:
+    """A copy in a storage like that of the tensor that was first looked at, as long as it and the strides need."""
+    item = array.itemsize
+    strides, offset = like
+    whole = np.zeros(max(_room(array.shape, strides, offset), _room(size, stride, start)), array.dtype)
+    seen = strided(whole, array.shape, tuple([s * item for s in strides]), offset * item)
+    seen[...] = array
+    return seen
+
+
+def _room(size: tuple[int, ...], stride: tuple[int, ...], start: int) -> int:
+    """How many elements a storage has at least in which these strides look."""
+    return start + 1 + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if 0 not in size else 0
 
 
 def _strided_back(
@@ -203,7 +213,7 @@ def _check_strided(array: ndarray, size: Any, stride: Any, storage_offset: int |
     if start < 0:
         raise RuntimeError(f"Tensor: invalid storage offset {start}")
     last = start + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if 0 not in size else -1
-    have = _views.root_of(array).size
+    have = root_of(array).nbytes // array.itemsize
     if last >= have:
         raise RuntimeError(
             f"setStorage: sizes {list(size)}, strides {list(stride)}, storage offset {start}, and itemsize {array.itemsize} "
@@ -221,38 +231,43 @@ def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = 
 
 
 def _strided_scatter(self: ndarray, src: ndarray, *, params: dict[str, Any]) -> ndarray:
-    made = self.copy("C")
-    item = made.itemsize
-    start = params["storage_offset"]
-    strides = tuple([s * item for s in params["stride"]])
-    np.lib.stride_tricks.as_strided(made.reshape(-1)[start:], params["size"], strides)[...] = src
+    """A copy of the whole storage, seen as `self` is, with `src` where the strides look."""
+    self = np.asarray(self)
+    item = self.itemsize
+    like, size, stride, start = (params[n] for n in ("like", "size", "stride", "storage_offset"))
+    strides = tuple([s * item for s in like[0]])
+    if self.strides == strides and overlaps(self):
+        made = whole = np.array(self, order="C")
+    else:
+        length = root_of(self).nbytes // item
+        if self.strides == strides and _offset(self) == like[1] and length >= _room(size, stride, start):
+            whole = strided(self, (length,), (item,), 0).copy()
+        else:
+            whole = root_of(_placed(self, like, size, stride, start))
+        made = strided(whole, self.shape, strides, like[1] * item)
+    strided(whole, size, tuple([s * item for s in stride]), start * item)[...] = src
     return made
+
+
+def _without_strided(xp: Any, g: Any, params: dict[str, Any]) -> Any:
+    zeros = np.zeros(params["size"], g._array.dtype if isinstance(g, Variable) else g.dtype)
+    return xp.call(_as_strided_scatter, g, xp.constant(zeros), params=params)
 
 
 _as_strided_scatter: Primitive = Primitive(
     "as_strided_scatter",
     _strided_scatter,
-    {
-        "self": lambda xp, g, params: xp.call(
-            _as_strided_scatter,
-            g,
-            xp.constant(np.zeros(params["size"], g._array.dtype if isinstance(g, Variable) else g.dtype)),
-            params=params,
-        ),
-        "src": lambda xp, g, params: xp.call(_as_strided, g, **params),
-    },
+    {"self": _without_strided, "src": lambda xp, g, params: xp.call(_as_strided, g, **params)},
     jvp="linear",
-    explain="a copy with the elements that some strides see replaced",
+    explain="a copy with the elements that some strides see replaced: their gradient goes to what replaced them",
 )
 
 
 def as_strided_scatter(
     input: Any, src: Any, size: Any, stride: Any, storage_offset: int | None = None
 ) -> Any:
-    """A copy of `input` with `src` where `as_strided` would look."""
-    input = shape.contiguous(input)
-    plain = np.empty(input._array.shape, input._array.dtype)
-    params = _check_strided(plain, size, stride, storage_offset or 0)
+    """A copy of `input` (and of all its storage) with `src` where `as_strided` would look."""
+    params = _check_strided(check_tensor(input, "as_strided_scatter").memory(), size, stride, storage_offset)
     if src._array.shape != params["size"]:
         raise RuntimeError(
             f"expected src to have a size equal to the slice of self. src size = {list(src._array.shape)}, slice size = {list(size)}"

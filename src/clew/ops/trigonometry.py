@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clew.ops._arguments import refusal, without
-from clew.ops._builders import binary, unary
+from clew.ops._builders import binary, of_tensors, unary
 
 __all__ = [
     "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asin",
@@ -47,21 +47,23 @@ def _atan2_slope(sign: int, which: str) -> Any:
     return slope
 
 
-atan2 = binary(
-    "atan2",
-    np.arctan2,
-    {"self": _atan2_slope(1, "self"), "other": _atan2_slope(-1, "other")},
-    floats=True,
-    check=without("atan2_cpu"),
-    explain="The angle of the point (b, a), between -π and π.",
+atan2 = of_tensors(
+    binary(
+        "atan2",
+        np.arctan2,
+        {"self": _atan2_slope(1, "self"), "other": _atan2_slope(-1, "other")},
+        floats=True,
+        check=without("atan2_cpu"),
+        explain="The angle of the point (b, a), between -π and π.",
+    )
 )
 arctan2 = atan2
-hypot = binary(
-    "hypot",
-    np.hypot,
-    {"self": lambda xp, g, self, out: g * (self / out), "other": lambda xp, g, other, out: g * (other / out)},
-    check=without("hypot_cpu", 0, 1, 3),
-    explain="√(a² + b²)",
+_hypot_slopes = {
+    "self": lambda xp, g, self, out: g * (self / out),
+    "other": lambda xp, g, other, out: g * (other / out),
+}
+hypot = of_tensors(
+    binary("hypot", np.hypot, _hypot_slopes, check=without("hypot_cpu", 0, 1, 3), explain="√(a² + b²)")
 )
 deg2rad = unary(
     "deg2rad",

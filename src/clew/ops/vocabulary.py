@@ -75,7 +75,7 @@ def install() -> None:
 
     T: Any = Tensors
     for family, names in (
-        (elementwise, "abs exp expm1 log log1p log2 sqrt square maximum minimum"),
+        (elementwise, "abs exp expm1 log log1p log2 sqrt square"),
         (trigonometry, "cos cosh sin sinh tan tanh"),
         (complex_, "real imag"),
     ):
@@ -84,6 +84,8 @@ def install() -> None:
     T.conj = staticmethod(lambda x: complex_.conj_physical(x) if x._array.dtype.kind == "c" else x)
     T.multiply = staticmethod(arithmetic.mul)
     T.power = staticmethod(arithmetic.pow)
+    for name in ("maximum", "minimum"):
+        setattr(T, name, staticmethod(_with_numbers(getattr(elementwise, name))))
     T.where = staticmethod(lambda c, x, y: elementwise.where(constant(c), x, y))
     T.sum = staticmethod(lambda x, axis=None, keepdims=False: reduce.sum(x, axis, keepdims))
     T.prod = staticmethod(lambda x, axis=None, keepdims=False: reduce.prod(x, axis, keepdims))
@@ -102,10 +104,15 @@ def install() -> None:
     T.stack = staticmethod(lambda xs, axis=0: join.stack(xs, axis))
     T.flip = staticmethod(lambda x, axis: join.flip(x, (axis,) if isinstance(axis, int) else axis))
     T.astype = staticmethod(_astype)
-    T.sum_to = staticmethod(_sum_to)
+    T.sum_to = staticmethod(sum_to)
     T.take_along_axis = staticmethod(_take_along_axis)
     T.kept = staticmethod(_kept)
     vocabularies.tensors = Tensors()
+
+
+def _with_numbers(op: Any) -> Any:
+    """An operator of two tensors that takes a number as the second."""
+    return lambda x, y: op(x, y if isinstance(y, Variable) else wrap(np.asarray(y, x._array.dtype)))
 
 
 def _expand_dims(x: Any, axis: Any) -> Any:
@@ -130,7 +137,8 @@ def _take_along_axis(x: Any, indices: Any, axis: int) -> Any:
     return index.take_along_dim(x, constant(indices), axis)
 
 
-def _sum_to(g: Any, size: tuple[int, ...]) -> Any:
+def sum_to(g: Any, size: tuple[int, ...]) -> Any:
+    """The adjoint of broadcasting: `g` summed to `size`."""
     from clew.ops import reduce, shape
 
     have = g._array.shape

@@ -88,19 +88,22 @@ def _update(bundle: Bundle, group: dict[str, Any]) -> None:
                 part += decay * param._array
     mean, square = bundle.kept[:2]
     scratch, update = bundle.scratch, bundle.update
+    fresh1, fresh2, stay2, root, eps, factor = bundle.numbers(
+        1 - beta1, 1 - beta2, beta2, (1 - beta2**step) ** 0.5, group["eps"], float(-rate / (1 - beta1**step))
+    )
     np.subtract(grad, mean, scratch)  # m + (g − m)(1 − β₁)
-    np.multiply(scratch, 1 - beta1, scratch)
+    np.multiply(scratch, fresh1, scratch)
     np.add(mean, scratch, mean)
-    np.multiply(square, beta2, square)  # v β₂ + ((1 − β₂) g) g
-    np.multiply(grad, 1 - beta2, scratch)
+    np.multiply(square, stay2, square)  # v β₂ + ((1 − β₂) g) g
+    np.multiply(grad, fresh2, scratch)
     np.multiply(scratch, grad, scratch)
     np.add(square, scratch, square)
     if len(bundle.kept) == 3:
         square = np.maximum(bundle.kept[2], square, out=bundle.kept[2])
     np.sqrt(square, scratch)  # (−α m) / (√v / √(1 − β₂ᵗ) + ε)
-    np.divide(scratch, (1 - beta2**step) ** 0.5, scratch)
-    np.add(scratch, group["eps"], scratch)
-    np.multiply(mean, float(-rate / (1 - beta1**step)), update)
+    np.divide(scratch, root, scratch)
+    np.add(scratch, eps, scratch)
+    np.multiply(mean, factor, update)
     np.divide(update, scratch, update)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from clew.core.variable import Variable, wrap
+from clew.ops._builders import kept_number
 from clew.optim.optimizer import Optimizer, check_not_recorded, number
 
 
@@ -48,19 +49,23 @@ class SGD(Optimizer):
         rate, decay = number(group["lr"]), number(group["weight_decay"])
         if group["maximize"]:
             rate, decay = -rate, -decay
+        dtype = factor = None
         for param in group["params"]:
-            grad = param.grad
-            if grad is None:
+            meta = param._meta
+            if meta is None or meta.grad is None:
                 continue
             array = param._array
-            g = grad._array
+            g = meta.grad._array
             if decay:
-                g = g + decay * array
+                g = g + kept_number(decay, array.dtype) * array
             if array.__class__ is np.ndarray:
-                np.subtract(array, g * rate, array)
+                if array.dtype is not dtype:
+                    dtype = array.dtype
+                    factor = kept_number(rate, dtype)
+                np.subtract(array, g * factor, array)
             else:
                 param._rebind(array - array.dtype.type(rate * g))
-            version = param.version()
+            version = param._counter or param.version()
             version.n += 1
             version.where = place
 
@@ -70,20 +75,22 @@ class SGD(Optimizer):
     def _update(
         self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]
     ) -> None:
+        dtype = param.dtype
+        momentum = kept_number(group["momentum"], dtype)
         if group["maximize"]:
             grad = -grad
         if group["weight_decay"]:
-            grad = grad + number(group["weight_decay"]) * param
+            grad = grad + kept_number(number(group["weight_decay"]), dtype) * param
         held = state.get("momentum_buffer")
         if held is None:
             buffer = np.array(grad)
             state["momentum_buffer"] = wrap(buffer)
         else:
             buffer = held.memory()
-            buffer *= group["momentum"]
+            buffer *= momentum
             buffer += grad if not group["dampening"] else (1 - group["dampening"]) * grad
-        step = grad + group["momentum"] * buffer if group["nesterov"] else buffer
-        param -= number(group["lr"]) * step
+        step = grad + momentum * buffer if group["nesterov"] else buffer
+        param -= kept_number(number(group["lr"]), dtype) * step
 
 
 __all__ = ["SGD"]

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from clew.core.storage import root_of, start_of
 from clew.core.variable import Variable
 from clew.device import device
 from clew.dtypes import dtype, from_numpy
 from clew.nn.parameter import Buffer, Parameter
-from clew.ops._views import root_of, start_of
 from clew.serialization.names import STORAGE_OF, Named, public_name
 from clew.size import Size
 from clew.tensor import Tensor

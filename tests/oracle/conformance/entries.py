@@ -16,6 +16,7 @@ REASONS = {
     "backward": "the kernel of a derivative, not a function that programs call: clew writes derivatives as formulas",
     "float8": "needs 8-bit floats, which clew does not have",
     "triton": "a GPU kernel",
+    "complex32": "makes complex numbers of two 16-bit floats, which NumPy does not have",
 }
 LEFT_OUT = {
     "jiterator_unary": "jiterator",
@@ -31,7 +32,11 @@ LEFT_OUT = {
     "torch.ops.aten._flash_attention_forward": "private",
     "torch.ops.aten._efficient_attention_forward": "private",
     "torch.ops.aten._safe_softmax.default": "private",
+    "slice": "private",
+    "_batch_norm_with_update": "private",
+    "_upsample_bilinear2d_aa": "private",
     "bmm.triton_optimized": "triton",
+    "chalf": "complex32",
     "_softmax_backward_data": "backward",
     "native_dropout_backward": "backward",
     "max_pool2d_with_indices_backward": "backward",

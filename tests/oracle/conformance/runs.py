@@ -29,6 +29,9 @@ TOLERANCES = {  # relative, absolute
     torch.float16: (4e-3, 2e-3),
     torch.bfloat16: (3e-2, 2e-2),
 }
+# PyTorch's own values of these are wrong from the seventh digit on where 5 < |x| < 10 (seen with 30 digits).
+INEXACT = {"special.bessel_j0": 100.0, "special.bessel_j1": 100.0, "special.bessel_y1": 100.0}
+slack = [1.0]  # by how much tolerances are widened for the entry being compared
 # Decompositions are unique only up to signs, phases or an order: compared by what the sample makes of them.
 UP_TO_PHASE = ("svd", "eig", "qr", "lstsq", "lowrank", "geqrf", "householder")
 
@@ -70,11 +73,12 @@ def samples(op: Any, dtype: torch.dtype, requires_grad: bool) -> Iterator[Any]:
 
 
 def error_samples(op: Any) -> Iterator[Any]:
-    """The error inputs that arrays can express (they have at most 64 dimensions)."""
+    """The error inputs that arrays in memory can express (they have at most 64 dimensions)."""
     torch.manual_seed(0)
     for given in op.error_inputs("cpu"):
         sample = given.sample_input
-        if all(t.dim() <= 64 for t in tensors((sample.input, sample.args, sample.kwargs))):
+        given_tensors = tensors((sample.input, sample.args, sample.kwargs))
+        if all(t.dim() <= 64 and t.device.type == "cpu" for t in given_tensors):
             yield given
 
 
@@ -89,7 +93,7 @@ class Case:
         self.own_args = value(self.args, known)
         self.own_kwargs = value(self.kwargs, known)
         self.process = sample.output_process_fn_grad
-        self.leaves = [t for t in tensors((self.args, self.kwargs)) if t.requires_grad]
+        self.leaves = [t for t in tensors((self.args, self.kwargs)) if t.requires_grad and not cut_off(t)]
         self.own_leaves = [known[id(t)] for t in self.leaves]
 
     def theirs(self, f: Callable[..., Any] | None = None) -> Any:
@@ -113,6 +117,11 @@ class Case:
             around(self.op.op, wrapper, self.process),
             around(function(self.op.op), function(wrapper), function(self.process)),
         )
+
+
+def cut_off(t: torch.Tensor) -> bool:
+    """Whether it is a slice, made unrecorded, of a leaf that requires a gradient: PyTorch's never arrives there."""
+    return t.is_leaf and t._is_view() and t._base is not None and t._base.requires_grad
 
 
 def tensors(x: Any) -> list[Any]:
@@ -169,7 +178,9 @@ def compare_layout(want: torch.Tensor, have: Any, where: str) -> None:
 
 def compare_tensors(want: torch.Tensor, have: Any, where: str, loose: float = 1.0) -> None:
     compare_layout(want, have, where)
-    compare_arrays(array(want), np.asarray(have.detach()._array), TOLERANCES.get(want.dtype), where, loose)
+    compare_arrays(
+        array(want), np.asarray(have.detach()._array), TOLERANCES.get(want.dtype), where, loose * slack[0]
+    )
 
 
 def compare_arrays(
@@ -278,6 +289,7 @@ def gradients(case: Case, second: bool = False) -> None:
 def over_samples(check: Callable[[Case], Any], op: Any, found: Iterator[Any]) -> str | None:
     """A check over samples; samples that PyTorch itself refuses are passed over."""
     count = 0
+    slack[0] = INEXACT.get(op.name, 1.0)
     for sample in found:
         try:
             case = Case(op, sample)

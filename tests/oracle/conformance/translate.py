@@ -128,7 +128,7 @@ def value(x: Any, known: dict[int, Any] | None = None) -> Any:
     known = {} if known is None else known
     if isinstance(x, torch.Tensor):
         if id(x) not in known:
-            known[id(x)] = tensor(x)
+            known[id(x)] = tensor(x, known)
         return known[id(x)]
     if isinstance(x, torch.Size):
         return clew.Size(x)
@@ -154,22 +154,22 @@ def value(x: Any, known: dict[int, Any] | None = None) -> Any:
     return x
 
 
-def tensor(t: torch.Tensor) -> Any:
-    """The same values at the same place in memory of the same size; what requires a gradient is a leaf that does."""
+def tensor(t: torch.Tensor, known: dict[int, Any] | None = None) -> Any:
+    """The same values at the same place in memory of the same size, shared with tensors that shared it; what requires
+    a gradient is a leaf that does.
+    """
     if t.layout != torch.strided or t.device.type != "cpu":
         raise Missing(f"{t.layout} on {t.device}")
     name = str(t.dtype).removeprefix("torch.")
     if not hasattr(clew, name):
         raise Missing(name)
-    made = clew.from_numpy(_in_place(array(t), t))
+    made = clew.from_numpy(_in_place(array(t), t, {} if known is None else known))
     return made.requires_grad_() if t.requires_grad else made
 
 
 def array(t: torch.Tensor) -> np.ndarray:
-    """A tensor's values as an array with the same strides."""
-    t = t.detach().resolve_conj().resolve_neg()
-    if t._is_zerotensor():
-        t = t.clone()
+    """A tensor's values, copied: what lends its memory to NumPy could not be resized any more."""
+    t = t.detach().resolve_conj().resolve_neg().clone()
     if t.dtype == torch.bfloat16:
         import ml_dtypes
 
@@ -177,13 +177,15 @@ def array(t: torch.Tensor) -> np.ndarray:
     return t.numpy()
 
 
-def _in_place(values: np.ndarray, t: torch.Tensor) -> np.ndarray:
+def _in_place(values: np.ndarray, t: torch.Tensor, known: dict[int, Any]) -> np.ndarray:
     """The values in memory laid out like the tensor's: its storage, offset and strides."""
     item = values.dtype.itemsize
     storage = t.untyped_storage()
-    room = np.zeros(storage.nbytes(), np.uint8)
+    room = known.get(-storage.data_ptr()) if storage.nbytes() else None
+    if room is None:
+        room = known[-storage.data_ptr()] = np.zeros(storage.nbytes(), np.uint8)
     if not t.is_conj() and not t.is_neg() and not t._is_zerotensor():
-        room[...] = torch.tensor([], dtype=torch.uint8).set_(storage).numpy()
+        room[...] = torch.tensor([], dtype=torch.uint8).set_(storage).clone().numpy()
     strides = [s * item for s in t.stride()]
     view = np.ndarray(values.shape, values.dtype, room.view(values.dtype), t.storage_offset() * item, strides)
     if values.size:

@@ -143,7 +143,7 @@ def test_errors(expression: str) -> None:
         def r(*shape: int, d: Any = t.float32) -> Any:
             return t.ones(shape, dtype=d)
 
-        names = {name: f(t, name) for name in convolutions.__all__ if name != "conv_tbc"}
+        names = {name: f(t, name) for name in convolutions.__all__ if name not in ("conv_tbc", "convolution")}
         return eval(expression, {"r": r, "D": t.float64, "B": t.bool, **names})
 
     check_error(program)

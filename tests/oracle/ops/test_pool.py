@@ -9,9 +9,9 @@ import pytest
 from compare import check, check_error
 
 from clew.ops import fold as folds
+from clew.ops import indexed_pool, resize
 from clew.ops import pad as borders
 from clew.ops import pool as pools
-from clew.ops import resize
 
 torch = pytest.importorskip("torch")
 
@@ -26,7 +26,11 @@ def f(t: Any, name: str) -> Any:
     """`torch.nn.functional`'s function, or clew's."""
     if t is torch:
         return getattr(torch.nn.functional, name)
-    return next(getattr(module, name) for module in (pools, folds, borders, resize) if hasattr(module, name))
+    return next(
+        getattr(module, name)
+        for module in (pools, indexed_pool, folds, borders, resize)
+        if hasattr(module, name)
+    )
 
 
 CASES = [  # function, input, arguments

@@ -26,7 +26,6 @@ class _Conv(Module):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1,
         groups: int = 1, bias: bool = True, padding_mode: str = "zeros", device: Any = None, dtype: Any = None,
-        output_padding: Any = 0,
     ) -> None:  # fmt: skip
         super().__init__()
         if groups <= 0:
@@ -50,7 +49,7 @@ class _Conv(Module):
                 raise ValueError(f"Invalid padding string {padding!r}, should be one of {{'same', 'valid'}}")
             if padding == "same" and any(s != 1 for s in self.stride):
                 raise ValueError("padding='same' is not supported for strided convolutions")
-        self.output_padding = as_tuple(output_padding, n)
+        self.output_padding: tuple[int, ...] = (0,) * n
         self.groups = groups
         self.padding_mode = padding_mode
         channels = (
@@ -147,8 +146,8 @@ class _ConvTranspose(_Conv):
             raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
         super().__init__(
             in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype,
-            output_padding,
         )  # fmt: skip
+        self.output_padding = as_tuple(output_padding, self.dims)
 
     def forward(self, input: Any, output_size: Any = None) -> Any:
         function = getattr(F, f"conv_transpose{self.dims}d")
@@ -160,6 +159,12 @@ class _ConvTranspose(_Conv):
     def _extra(self, input: Any, output_size: Any) -> tuple[int, ...]:
         """The output padding that gives the size asked for."""
         n = self.dims
+        rank = input.dim()
+        if len(output_size) not in (n, rank):
+            raise ValueError(
+                f"ConvTranspose{n}D: for {rank}D input, output_size must have {n} or {rank} elements (got "
+                f"{len(output_size)})"
+            )
         wanted = tuple(output_size)[-n:]
         have = tuple(input.shape)[-n:]
         sizes = zip(have, self.stride, self.padding, self.dilation, self.kernel_size, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from clew.dtypes import int64
@@ -66,6 +67,13 @@ class _Statistics(Module):
         self.reset_running_stats()
         reset_affine(self)
 
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, local_metadata: Any, *rest: Any) -> None:
+        version = local_metadata.get("version", None)
+        key = prefix + "num_batches_tracked"
+        if (version is None or version < 2) and self.track_running_stats and key not in state_dict:
+            state_dict[key] = tensor(0, dtype=int64)  # checkpoints of old have no such count
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
+
     def _check_input_dim(self, input: Any) -> None:
         if input.dim() not in self.ranks:
             raise ValueError(f"expected {self.sentence} input (got {input.dim()}D input)")
@@ -124,6 +132,29 @@ class SyncBatchNorm(_BatchNorm):
 
     ranks, sentence = (2, 3, 4, 5), "at least 2D"
 
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float | None = 0.1, affine: bool = True,
+        track_running_stats: bool = True, process_group: Any = None, device: Any = None, dtype: Any = None, *,
+        bias: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = process_group
+
+    @classmethod
+    def convert_sync_batchnorm(cls, module: Any, process_group: Any = None) -> Any:
+        """The module with every batch norm in it replaced by a synchronised one with the same values."""
+        made = module
+        if isinstance(module, _BatchNorm):
+            made = cls(
+                module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats, process_group
+            )  # fmt: skip
+            made._parameters.update(module._parameters)
+            made._buffers.update(module._buffers)
+            made.training = module.training
+        for name, child in module.named_children():
+            made.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return made
+
 
 class _InstanceNorm(_Statistics):
     unbatched = 0
@@ -136,6 +167,7 @@ class _InstanceNorm(_Statistics):
 
     def forward(self, input: Any) -> Any:
         self._check_input_dim(input)
+        self._check_channels(input)
         single = input.dim() == self.unbatched
         x = input.unsqueeze(0) if single else input
         result = F.instance_norm(
@@ -143,6 +175,20 @@ class _InstanceNorm(_Statistics):
             0.0 if self.momentum is None else self.momentum, self.eps,
         )  # fmt: skip
         return result.squeeze(0) if single else result
+
+    def _check_channels(self, input: Any) -> None:
+        dim = input.dim() - self.unbatched
+        if input.size(dim) == self.num_features:
+            return
+        if self.affine:
+            raise ValueError(
+                f"expected input's size at dim={dim} to match num_features ({self.num_features}), but got: {input.size(dim)}."
+            )
+        warnings.warn(
+            f"input's size at dim={dim} does not match num_features. You can silence this warning by not passing in "
+            "num_features, which is not used because affine=False",
+            stacklevel=3,
+        )
 
 
 class InstanceNorm1d(_InstanceNorm):

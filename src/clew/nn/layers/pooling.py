@@ -180,28 +180,31 @@ MaxUnpool1d, MaxUnpool2d, MaxUnpool3d = (
 class _AdaptivePool(Module):
     name = ""
 
-    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
+    def __init__(self, output_size: Any) -> None:
         super().__init__()
         self.output_size = output_size
-        self.return_indices = return_indices
 
     def forward(self, input: Any) -> Any:
-        function = getattr(F, self.name)
-        return (
-            function(input, self.output_size, True)
-            if self.return_indices
-            else function(input, self.output_size)
-        )
+        return getattr(F, self.name)(input, self.output_size)
 
     def extra_repr(self) -> str:
         return f"output_size={self.output_size}"
+
+
+class _AdaptiveMaxPool(_AdaptivePool):
+    def __init__(self, output_size: Any, return_indices: bool = False) -> None:
+        super().__init__(output_size)
+        self.return_indices = return_indices
+
+    def forward(self, input: Any) -> Any:
+        return getattr(F, self.name)(input, self.output_size, self.return_indices)
 
 
 def _adaptive(kind: str, dims: int) -> Any:
     kind_name = "average" if kind == "Avg" else "maximum"
     return type(
         f"Adaptive{kind}Pool{dims}d",
-        (_AdaptivePool,),
+        (_AdaptivePool if kind == "Avg" else _AdaptiveMaxPool,),
         {
             "name": f"adaptive_{kind.lower()}_pool{dims}d",
             "__module__": __name__,
@@ -212,6 +215,40 @@ def _adaptive(kind: str, dims: int) -> Any:
 
 AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveAvgPool3d = (_adaptive("Avg", n) for n in (1, 2, 3))
 AdaptiveMaxPool1d, AdaptiveMaxPool2d, AdaptiveMaxPool3d = (_adaptive("Max", n) for n in (1, 2, 3))
+
+
+class _FractionalMaxPool(Module):
+    dims = 2
+
+    def __init__(
+        self, kernel_size: Any, output_size: Any = None, output_ratio: Any = None, return_indices: bool = False,
+        _random_samples: Any = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.kernel_size = as_tuple(kernel_size, self.dims)
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else as_tuple(output_size, self.dims)
+        self.output_ratio = None if output_ratio is None else as_tuple(output_ratio, self.dims)
+        if output_size is None and output_ratio is None:
+            raise ValueError(
+                f"{type(self).__name__} requires specifying either an output size, or a pooling ratio"
+            )
+        if output_size is not None and output_ratio is not None:
+            raise ValueError("only one of output_size and output_ratio may be specified")
+        if self.output_ratio is not None and not all(0 < r < 1 for r in self.output_ratio):
+            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
+
+    def forward(self, input: Any) -> Any:
+        return getattr(F, f"fractional_max_pool{self.dims}d")(
+            input, self.kernel_size, self.output_size, self.output_ratio, self.return_indices, self._random_samples
+        )  # fmt: skip
+
+
+FractionalMaxPool2d, FractionalMaxPool3d = (
+    _pool("FractionalMaxPool", _FractionalMaxPool, n, "The maximum of windows at random steps.")
+    for n in (2, 3)
+)
 
 
 class _Pad(Module):
@@ -266,7 +303,7 @@ CircularPad1d, CircularPad2d, CircularPad3d = (_pad("Circular", _Pad, n, "circul
 __all__ = [
     "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d", "AvgPool1d", "AvgPool2d", "AvgPool3d", "CircularPad1d", "CircularPad2d", "CircularPad3d",
-    "ConstantPad1d", "ConstantPad2d", "ConstantPad3d", "LPPool1d", "LPPool2d", "LPPool3d", "MaxPool1d", "MaxPool2d",
+    "ConstantPad1d", "ConstantPad2d", "ConstantPad3d", "FractionalMaxPool2d", "FractionalMaxPool3d", "LPPool1d", "LPPool2d", "LPPool3d", "MaxPool1d", "MaxPool2d",
     "MaxPool3d", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d", "ReflectionPad1d",
     "ReflectionPad2d", "ReflectionPad3d", "ReplicationPad1d", "ReplicationPad2d", "ReplicationPad3d", "ZeroPad1d",
     "ZeroPad2d", "ZeroPad3d",

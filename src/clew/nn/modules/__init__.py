@@ -5,15 +5,17 @@ from types import ModuleType as _ModuleType
 from typing import Any as _Any
 
 from clew.nn.containers import *
-from clew.nn.layers import activation, conv, dropout, embedding, linear, loss, norm, pooling
+from clew.nn.layers import activation, conv, dropout, embedding, lazy, linear, loss, norm, pooling
 from clew.nn.layers.activation import *
 from clew.nn.layers.conv import *
 from clew.nn.layers.dropout import *
 from clew.nn.layers.embedding import *
+from clew.nn.layers.lazy import *
 from clew.nn.layers.linear import *
 from clew.nn.layers.loss import *
 from clew.nn.layers.norm import *
 from clew.nn.layers.pooling import *
+from clew.nn.layers.rnn import *
 from clew.nn.layers.vision import *
 from clew.nn.module import Module
 from clew.nn.modules import module, utils
@@ -27,7 +29,7 @@ _PLACES = (
 
 # Where names are looked for besides `clew.nn`: those that begin with an underscore.
 _layers = {
-    "activation": activation, "batchnorm": norm, "conv": conv, "dropout": dropout, "instancenorm": norm, "linear": linear,
+    "activation": activation, "batchnorm": norm, "conv": conv, "dropout": dropout, "instancenorm": norm, "lazy": lazy, "linear": linear,
     "loss": loss, "normalization": norm, "pooling": pooling, "sparse": embedding,
 }  # fmt: skip
 
@@ -42,7 +44,9 @@ class _Place(_ModuleType):
             for place in (nn, *self.beside):
                 if hasattr(place, name):
                     return getattr(place, name)
-        raise AttributeError(f"module '{self.__name__.replace('clew', 'torch', 1)}' has no attribute '{name}'")
+        raise AttributeError(
+            f"module '{self.__name__.replace('clew', 'torch', 1)}' has no attribute '{name}'"
+        )
 
 
 for _name in _PLACES:

@@ -1,0 +1,99 @@
+"""`torch.compile` and `torch.compiler`. A compiled function gives what the function gives; as yet it also runs as it runs."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from clew.nn.module import Module
+
+__all__ = [
+    "allow_in_graph",
+    "assume_constant_result",
+    "disable",
+    "is_compiling",
+    "is_dynamo_compiling",
+    "is_exporting",
+    "reset",
+]
+
+
+class OptimizedModule(Module):
+    """A compiled module: the module itself, under the name `_orig_mod`."""
+
+    def __init__(self, module: Module) -> None:
+        super().__init__()
+        self._orig_mod = module
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self._orig_mod(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_orig_mod":
+            return super().__getattr__(name)
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self._orig_mod, name)
+
+    def train(self, mode: bool = True) -> OptimizedModule:
+        super().train(mode)
+        return self
+
+
+def compile(
+    model: Any = None, *, fullgraph: bool = False, dynamic: bool | None = None, backend: Any = "inductor",
+    mode: str | None = None, options: dict[str, Any] | None = None, disable: bool = False, **_: Any,
+) -> Any:  # fmt: skip
+    """A function or module that computes the same. Without one, a decorator.
+
+    RuntimeError for a mode that does not exist, or where both `mode` and `options` are given.
+    """
+    if mode is not None and options is not None:
+        raise RuntimeError(
+            "Either mode or options can be specified, but both can't be specified at the same time."
+        )
+    if mode not in (None, "default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"):
+        raise RuntimeError(
+            f"Unrecognized mode={mode}, should be one of: default, reduce-overhead, max-autotune, max-autotune-no-cudagraphs"
+        )
+    if model is None:
+        return functools.partial(compile, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode, options=options, disable=disable)  # fmt: skip
+    if not callable(model):
+        raise AssertionError(f"A callable function is expected, but {type(model)} is provided.")
+    if isinstance(model, Module):
+        return OptimizedModule(model)
+    if isinstance(model, type):
+        return model
+
+    @functools.wraps(model)
+    def compiled(*args: Any, **kwargs: Any) -> Any:
+        return model(*args, **kwargs)
+
+    return compiled
+
+
+def is_compiling() -> bool:
+    """Whether the code that asks is being captured: never."""
+    return False
+
+
+is_dynamo_compiling = is_exporting = is_compiling
+
+
+def disable(fn: Callable[..., Any] | None = None, recursive: bool = True, **_: Any) -> Any:
+    """Leave a function out of what is compiled."""
+    return fn if fn is not None else lambda f: f
+
+
+def allow_in_graph(fn: Any) -> Any:
+    """Accepted for compatibility."""
+    return fn
+
+
+assume_constant_result = allow_in_graph
+
+
+def reset() -> None:
+    """Forget what was compiled."""
