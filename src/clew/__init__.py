@@ -187,6 +187,9 @@ from clew.ops.norm import *
 from clew.ops.pad import *
 from clew.ops.pool import *
 from clew.ops.resize import *
+from clew.ops.solve import *
+from clew.ops.qr import *
+from clew.ops.lu import *
 from clew.ops.factor import *
 from clew.ops.measure import *
 from clew import linalg

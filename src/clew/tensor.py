@@ -41,6 +41,7 @@ from clew.ops import (
     sampling,
     segment,
     softmax,
+    solve,
     special,
     spectral,
     strides,
@@ -54,7 +55,9 @@ from clew.ops import complex as complex_
 from clew.ops import einsum as contractions
 from clew.ops import histogram as histogram_of
 from clew.ops import index_reduce as slice_reductions
+from clew.ops import lu as lu_
 from clew.ops import memory as memory_
+from clew.ops import qr as reflections
 from clew.ops import shape as shapes
 from clew.ops.text import tensor_text
 from clew.size import Size
@@ -668,16 +671,24 @@ class Tensor(Variable):
     outer = linalg.outer
     vdot = linalg.vdot
     cholesky = factor.cholesky
+    cholesky_inverse = solve.cholesky_inverse
+    cholesky_solve = solve.cholesky_solve
+    geqrf = reflections.geqrf
+    lu = lu_.lu
+    lu_solve = lu_.lu_solve
+    orgqr = reflections.orgqr
+    ormqr = reflections.ormqr
+    triangular_solve = solve.triangular_solve
     cross = measure.cross
-    det = factor.det
-    inverse = factor.inverse
+    det = solve.det
+    inverse = solve.inverse
     kron = contractions.kron
-    logdet = factor.logdet
-    matrix_exp = factor.matrix_exp
+    logdet = solve.logdet
+    matrix_exp = solve.matrix_exp
     matrix_power = contractions.matrix_power
-    pinverse = factor.pinverse
-    qr = factor.qr
-    slogdet = factor.slogdet
+    pinverse = solve.pinverse
+    qr = reflections.qr
+    slogdet = solve.slogdet
     svd = factor.svd
     trace = contractions.trace
     addbmm_ = sums.addbmm_

@@ -160,6 +160,7 @@ def polar(abs: Any, angle: Any, *, out: Any = None) -> Any:
 
 # ---- views ---------------------------------------------------------------------------------------
 def _to_pairs(self: Any) -> Any:
+    self = np.asarray(self)  # the real part of a NumPy scalar is a copy, without the imaginary part beside it
     part = self.real.dtype
     pairs = np.lib.stride_tricks.as_strided(
         self.real, (*self.shape, 2), (*self.strides, part.itemsize), writeable=self.flags.writeable

@@ -12,10 +12,13 @@ from clew.core.primitive import Primitive
 from clew.core.variable import Variable
 from clew.dtypes import from_numpy, int64
 from clew.ops._arguments import check_tensor, numpy_names, wrap_dim, wrap_dims
+from clew.ops.create import ones
+from clew.ops.join import cat, flip
 from clew.ops.reduce import refuse, rounded, store_pair, unpick, working
+from clew.ops.shape import unsqueeze
 
 __all__ = [
-    "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "gradient", "trapezoid", "trapz",
+    "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "gradient", "trapezoid", "trapz", "vander",
 ]  # fmt: skip
 
 
@@ -284,3 +287,30 @@ def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = 1.0, dim: int = -1)
 def trapz(y: Any, x: Any = None, *, dx: Any = 1.0, dim: int = -1) -> Any:
     """The same as `trapezoid`."""
     return trapezoid(y, x, dx=dx, dim=dim)
+
+
+def linalg_vander(x: Any, *, N: int | None = None) -> Any:
+    """The matrix of powers xᵢʲ, j = 0 … N-1, of a vector, singly or in batches: products of one more x from column to column."""
+    check_tensor(x, "linalg.vander")
+    x = x if x.ndim else unsqueeze(x, 0)
+    columns = x.shape[-1] if N is None else N
+    if columns < 2:
+        raise RuntimeError("N must be greater than 1.")
+    if x.dtype.category < 2:
+        x = x.to(int64)
+    repeated = unsqueeze(x, -1).expand(*x.shape, columns - 1)
+    return cat([ones(*x.shape, 1, dtype=x.dtype), cumprod(repeated, -1)], -1)
+
+
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+    """The matrix of powers of a vector, the highest first (the lowest first if `increasing`)."""
+    if check_tensor(x, "vander")._array.ndim != 1:
+        raise RuntimeError("x must be a one-dimensional tensor.")
+    n = x.shape[0] if N is None else N
+    if n < 0:
+        raise RuntimeError("N must be non-negative.")
+    if n < 2:
+        powers = ones(x.shape[0], n, dtype=int64 if x.dtype.category < 2 else x.dtype)
+    else:
+        powers = linalg_vander(x, N=n)
+    return powers if increasing else flip(powers, (1,))

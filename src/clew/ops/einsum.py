@@ -441,7 +441,7 @@ def matrix_power(input: Any, n: int, *, out: Any = None) -> Any:
 
 def _power(a: Any, n: int) -> Any:
     if n < 0:
-        from clew.ops.factor import inv
+        from clew.ops.solve import inv
 
         return inv(a) if n == -1 else _power(inv(a), -n)
     if n == 0:

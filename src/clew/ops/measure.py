@@ -19,9 +19,11 @@ from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor, wrap_dim, wrap_dims
 from clew.ops._autocast import raised
 from clew.ops._builders import broadcast_error, convert
+from clew.ops._matrices import checked
 from clew.ops.distance import vector_norm
-from clew.ops.factor import checked, inv, svdvals
+from clew.ops.factor import svdvals
 from clew.ops.linalg import widely
+from clew.ops.solve import inv
 
 __all__ = ["cdist", "cosine_similarity", "cross", "pairwise_distance"]
 
@@ -99,7 +101,7 @@ def cond(A: Any, p: Any = None, *, out: Any = None) -> Any:
 
 
 def matrix_rank(
-    A: Any, tol: Any = None, *, atol: Any = None, rtol: Any = None, hermitian: bool = False
+    A: Any, tol: Any = None, *, atol: Any = None, rtol: Any = None, hermitian: bool = False, out: Any = None
 ) -> Any:
     """How many singular values exceed max(atol, rtol·the largest)."""
     array = check_tensor(A, "linalg.matrix_rank")._array
@@ -115,7 +117,8 @@ def matrix_rank(
         np.asarray(getattr(atol, "_array", atol)),
         np.asarray(getattr(rtol, "_array", rtol)) * values.max(-1, initial=0),
     )
-    return wrap(np.asarray((values > limit[..., None]).sum(-1), np.int64))
+    found = wrap(np.asarray((values > limit[..., None]).sum(-1), np.int64))
+    return found if out is None else store_out(out, found)
 
 
 # ---- products of vectors ----------------------------------------------------------------------------------------------------
