@@ -140,7 +140,7 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"clew\.")
 
 _ROOMS = (
     "accelerator", "amp", "as_torch", "backends", "compiler", "cuda", "distributed", "distributions", "fft", "func", "hub",
-    "jit", "linalg", "masked", "multiprocessing", "nn", "optim", "overrides", "random", "serialization", "signal", "special",
+    "jit", "linalg", "masked", "multiprocessing", "nn", "onnx", "optim", "overrides", "random", "serialization", "signal", "special",
     "testing", "types", "utils",
 )  # fmt: skip
 

@@ -184,3 +184,20 @@ def test_numpy_numbers_only_when_asked():
     with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
         across(torch.save, serialization.load, made)
     assert across(torch.save, lambda f: serialization.load(f, weights_only=False), made) == made
+
+
+@pytest.mark.parametrize("kind", ["f8", "f4", ">f4", "i8", "?", "c16", "u1"])
+def test_numpy_arrays_only_when_asked(kind):
+    made = {"x": np.arange(6).reshape(2, 3).astype(kind), "y": np.asfortranarray(np.ones((2, 3), kind))}
+    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+        across(torch.save, serialization.load, made)
+    found = across(torch.save, lambda f: serialization.load(f, weights_only=False), made)
+    for name, array in made.items():
+        assert found[name].dtype == array.dtype.newbyteorder("=")
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_numpy_arrays_of_objects_are_refused():
+    made = np.array([{}, None], object)
+    with pytest.raises(pickle.UnpicklingError, match="not allowed"):
+        across(torch.save, lambda f: serialization.load(f, weights_only=False), made)

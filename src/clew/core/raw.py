@@ -21,7 +21,7 @@ from numpy import (  # isort: skip
 
 __all__ = [
     "abs", "arange", "argmax", "argsort", "astype", "broadcast_to", "call", "concatenate", "conj", "constant", "cos", "cosh",
-    "cumsum", "empty_like", "exp", "expand_dims", "expm1", "flip", "floor", "full_like", "imag", "isnan", "log",
+    "cumsum", "empty_like", "exp", "expand_dims", "expm1", "flip", "floor", "full_like", "imag", "isnan", "keep", "log",
     "log1p", "log2", "logical_and", "logical_not", "logical_or", "matmul", "maximum", "minimum", "moveaxis",
     "multiply", "ones", "ones_like", "power", "prod", "real", "reshape", "sign", "sin", "sinh", "split", "sqrt",
     "square", "squeeze", "stack", "sum", "sum_to", "swapaxes", "take_along_axis", "tan", "tanh", "transpose", "where",
@@ -40,6 +40,7 @@ def constant(value: Any) -> Any:
 
 
 _SMALL = 1 << 14
+_FEW_CHOICES = 1 << 9
 _FEW = 16
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 _add = builtins.sum
@@ -52,6 +53,18 @@ def broadcast_to(x: Any, shape: tuple[int, ...]) -> Any:
         return np.broadcast_to(x, shape)
     made[...] = x
     return made
+
+
+def keep(g: Any, mask: Any) -> Any:
+    """`g` where the mask holds, 0 elsewhere: even where `g` is infinite or NaN, which g·0 would not let go of.
+
+    Beyond a few numbers the bits are masked, in a tenth of the time of `np.where`, which branches at each element.
+    """
+    if g.size > _FEW_CHOICES and (g.dtype is _FLOAT32 or g.dtype is _FLOAT64) and g.shape == mask.shape:
+        whole = np.int32 if g.dtype is _FLOAT32 else np.int64
+        bits = np.negative(mask.view(np.int8), dtype=whole)
+        return np.bitwise_and(g.view(whole), bits, bits).view(g.dtype)
+    return np.where(mask, g, g.dtype.type(0))
 
 
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:

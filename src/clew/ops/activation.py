@@ -46,7 +46,7 @@ def _check_relu(have: dtype) -> None:
 relu = unary(
     "relu",
     lambda a: np.maximum(a, 0),
-    lambda xp, g, out: g * (out > 0),
+    lambda xp, g, out: xp.keep(g, out > 0),
     keep=True,
     check=_check_relu,
     explain="max(x, 0); the gradient at 0 is 0. (Nair & Hinton, 2010)",
@@ -157,7 +157,7 @@ def threshold(input: Any, threshold: float, value: float) -> Any:
 _hardtanh = Primitive(
     "hardtanh",
     lambda self, *, min_val, max_val: np.minimum(np.maximum(self, min_val), max_val),
-    {"self": lambda xp, g, self, min_val, max_val: g * ((self > min_val) & (self < max_val))},
+    {"self": lambda xp, g, self, min_val, max_val: xp.keep(g, (self > min_val) & (self < max_val))},
 )
 
 
@@ -183,7 +183,7 @@ def relu6(input: Any) -> Any:
 hardsigmoid = unary(
     "hardsigmoid",
     lambda a: np.minimum(np.maximum(a + 3, 0), 6) / 6,
-    lambda xp, g, self: g * ((self > -3) & (self < 3)) / 6,
+    lambda xp, g, self: xp.keep(g / 6, (self > -3) & (self < 3)),
     refuse=NOT_FLOAT,
     kernel="hardsigmoid_cpu",
     explain="min(max(x + 3, 0), 6) / 6",

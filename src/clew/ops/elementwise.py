@@ -317,7 +317,7 @@ def _half_of_ties(first: bool, larger: bool) -> Any:
     def slope(xp: Any, g: Any, self: Any, other: Any) -> Any:
         a, b = (self, other) if first == larger else (other, self)
         half = 0.5 * g
-        return half * (a >= b) + half * (a > b)
+        return xp.keep(half, a >= b) + xp.keep(half, a > b)
 
     return slope
 
@@ -333,7 +333,7 @@ def _first_unless_nan(first: bool, larger: bool) -> Any:
 
     def slope(xp: Any, g: Any, self: Any, other: Any) -> Any:
         chosen = ((self >= other) if larger else (self <= other)) | (other != other)
-        return g * (chosen if first else chosen == 0)
+        return xp.keep(g, chosen if first else chosen == 0)
 
     return slope
 
@@ -366,14 +366,14 @@ def _inside(self: Any, min: Any, max: Any) -> Any:
 
 
 def _min_slope(xp: Any, g: Any, self: Any, min: Any, max: Any) -> Any:
-    return g * (self < min if max is None else (self < min) & (min < max))
+    return xp.keep(g, self < min if max is None else (self < min) & (min < max))
 
 
 def _max_slope(xp: Any, g: Any, self: Any, min: Any, max: Any) -> Any:
-    return g * (self > max if min is None else (self > max) | (max < min))
+    return xp.keep(g, self > max if min is None else (self > max) | (max < min))
 
 
-_clamp_slope = {"self": lambda xp, g, self, min, max: g * _inside(self, min, max)}
+_clamp_slope = {"self": lambda xp, g, self, min, max: xp.keep(g, _inside(self, min, max))}
 _clamp = Primitive(
     "clamp", lambda self, *, min, max: _limit(self, min, max), _clamp_slope, node="ClampBackward1"
 )

@@ -417,14 +417,14 @@ def broadcast_shapes(*shapes: Any) -> Any:
                 if result[i] != 1:
                     raise RuntimeError(
                         f"Attempting to broadcast a dimension of length {shape[i]} at {i}! Mismatching argument at index "
-                        f"{number} had {shape}; but expected shape should be broadcastable to {result}"
+                        f"{number} had {shapes[number]}; but expected shape should be broadcastable to {result}"
                     )
                 result[i] = shape[i]
     return Size(result)
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
-    """The tensors expanded to the shape they broadcast to."""
+    """The tensors expanded to the shape they broadcast to; those that have it already come back themselves."""
     if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
         tensors = tuple(tensors[0])
     from clew.ops._builders import broadcast_error
@@ -435,7 +435,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
             shape = np.broadcast_shapes(shape, tensor._array.shape)
         except ValueError:
             raise broadcast_error(shape, tensor._array.shape) from None
-    return tuple([expand(tensor, *shape) for tensor in tensors])
+    return tuple([tensor if tensor._array.shape == shape else expand(tensor, *shape) for tensor in tensors])
 
 
 def select(input: Any, dim: int, index: int) -> Any:

@@ -87,6 +87,7 @@ def install() -> None:
     for name in ("maximum", "minimum"):
         setattr(T, name, staticmethod(_with_numbers(getattr(elementwise, name))))
     T.where = staticmethod(lambda c, x, y: elementwise.where(constant(c), x, y))
+    T.keep = staticmethod(lambda g, mask: T.where(mask, g, 0))
     T.sum = staticmethod(lambda x, axis=None, keepdims=False: reduce.sum(x, axis, keepdims))
     T.prod = staticmethod(lambda x, axis=None, keepdims=False: reduce.prod(x, axis, keepdims))
     T.cumsum = staticmethod(lambda x, axis: cumulative.cumsum(x, axis))

@@ -111,7 +111,7 @@ def load(
     """Read what `save` (PyTorch's or clew's) wrote. Nothing that the file says is run.
 
     f: a path, or a seekable binary file. map_location: everything is on the CPU; asking for another device is an error.
-    weights_only: False also takes NumPy numbers, and nets whose classes the program itself has. mmap: storages stay in
+    weights_only: False also takes NumPy's numbers and arrays of numbers, and nets whose classes the program itself has. mmap: storages stay in
     the file until they are touched (paths only).
     UnpicklingError for what is not allowed, RuntimeError for a file that is not whole.
     """

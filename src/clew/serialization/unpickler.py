@@ -139,11 +139,23 @@ def numpy_dtype(text: Any, *_: Any) -> Any:
     return made
 
 
-class _Array:
-    """A NumPy array in the making."""
+def numpy_array(kind: Any, *_: Any) -> np.ndarray:
+    """A NumPy array in the making: shape, type and bytes come afterwards."""
+    if kind is not np.ndarray:
+        raise Refused(f"Trying to make an array of {kind!r:.80}")
+    return np.empty(0)
 
-    def __init__(self, *_: Any) -> None:
-        self.array = np.empty(0)
+
+def _fill(array: np.ndarray, state: Any) -> None:
+    """Shape, type and bytes of a NumPy array."""
+    if not (
+        isinstance(state, tuple)
+        and len(state) == 5
+        and isinstance(state[2], np.dtype)
+        and isinstance(state[4], bytes)
+    ):
+        raise Refused("a NumPy array of an unknown form")
+    array.__setstate__(state)
 
 
 TENSOR_MAKERS: tuple[Callable[..., Any], ...] = (rebuild_tensor, rebuild_tensor_v1, rebuild_parameter, rebuild_parameter_with_state)  # fmt: skip
@@ -169,8 +181,8 @@ ALLOWED: dict[str, Any] = {
 NUMPY: dict[str, Any] = {  # besides, with weights_only=False
     f"numpy.{room}.{name}": f
     for room in ("core.multiarray", "_core.multiarray")
-    for name, f in (("scalar", numpy_scalar),)
-} | {"numpy.dtype": numpy_dtype}
+    for name, f in (("scalar", numpy_scalar), ("_reconstruct", numpy_array))
+} | {"numpy.dtype": numpy_dtype, "numpy.ndarray": np.ndarray}
 
 
 def names_in(data: bytes) -> Iterator[tuple[str, str]]:
@@ -261,7 +273,7 @@ class Unpickler(_Base):
     def load_reduce(self) -> None:
         args = self.stack.pop()
         function = self.stack[-1]
-        if id(function) not in self._callable or not callable(function):
+        if id(function) not in self._callable or not callable(function) or function is np.ndarray:
             raise Refused(f"Trying to call reduce for unrecognized function {function!r:.80}")
         self.stack[-1] = function(*args)
 
@@ -270,7 +282,7 @@ class Unpickler(_Base):
     def load_newobj(self) -> None:
         args = self.stack.pop()
         kind = self.stack.pop()
-        if id(kind) not in self._callable or not isinstance(kind, type):
+        if id(kind) not in self._callable or not isinstance(kind, type) or kind is np.ndarray:
             raise Refused(f"Trying to call new for unrecognized class {kind!r:.80}")
         self.stack.append(object.__new__(kind) if issubclass(kind, Module) else kind.__new__(kind, *args))
 
@@ -279,7 +291,7 @@ class Unpickler(_Base):
     def load_build(self) -> None:
         state = self.stack.pop()
         made = self.stack[-1]
-        if isinstance(made, Module) or id(type(made)) in self._callable:
+        if isinstance(made, Module) or (id(type(made)) in self._callable and type(made) is not np.ndarray):
             setter = getattr(made, "__setstate__", None)
             if setter is not None:
                 setter(state)
@@ -287,13 +299,23 @@ class Unpickler(_Base):
                 _set_state(made, state[0] if isinstance(state, tuple) else state)
         elif isinstance(made, (OrderedDict, Tensor)):
             _set_state(made, state)
-        elif not isinstance(made, np.dtype):
+        elif isinstance(made, np.ndarray):
+            _fill(made, state)
+        elif isinstance(made, np.dtype):
+            if isinstance(state, tuple) and len(state) > 1 and state[1] == ">":
+                self._replace(made, made.newbyteorder(">"))
+        else:
             raise Refused(
                 "Can only build Tensor, Parameter, OrderedDict or types allowlisted via `add_safe_globals`, but got "
                 f"{type(made)}"
             )
 
     dispatch[pickle.BUILD[0]] = load_build
+
+    def _replace(self, made: Any, other: Any) -> None:
+        """Put another object where one has just been made, also in the memo from which the file takes it again."""
+        self.stack[-1] = other
+        self.memo.update({k: other for k, v in self.memo.items() if v is made})
 
     def load_refused(self) -> None:
         raise Refused("Unsupported operand: an instruction that torch.save never writes")

@@ -127,3 +127,18 @@ def test_errors(program):
 
 def test_relu_of_bool():
     check_error(lambda t, x: t.relu(x), np.array([True, False]))
+
+
+@pytest.mark.parametrize("shape", [(5,), (40, 40)], ids=str)
+def test_what_is_cut_off_gets_no_gradient_even_of_an_infinite_one(shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(0).normal(0, 4, shape)
+    for program in (
+        lambda t, x: t.relu(x), lambda t, x: x.clamp(-1, 1), lambda t, x: t.nn.functional.hardtanh(x), lambda t, x: t.nn.functional.relu6(x),
+        lambda t, x: t.maximum(x, t.zeros_like(x)), lambda t, x: x.clamp(min=0), lambda t, x: t.fmin(x, t.zeros_like(x)),
+    ):  # fmt: skip
+        found = []
+        for t in (torch, clew):
+            x = t.tensor(values, dtype=t.float32, requires_grad=True)
+            program(t, x).backward(t.full(shape, float("inf")))
+            found.append(x.grad.numpy())
+        np.testing.assert_array_equal(*found)
