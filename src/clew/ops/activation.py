@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from clew.core.inplace import store_out
 from clew.core.primitive import Primitive
 from clew.dtypes import dtype, float64, legacy_name
 from clew.ops._arguments import COMPLEX, check_tensor, legacy, tensor_dtype, wrap_dim
@@ -325,9 +326,10 @@ _softplus = Primitive(
 _check_softplus = _floats("softplus_cpu")
 
 
-def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Any:
+def softplus(input: Any, beta: float = 1, threshold: float = 20, *, out: Any = None) -> Any:
     """log(1 + e^(beta·x)) / beta, and x itself where beta·x > threshold."""
-    return compute(_softplus, (input,), _check_softplus(input), beta=beta, threshold=threshold)
+    result = compute(_softplus, (input,), _check_softplus(input), beta=beta, threshold=threshold)
+    return result if out is None else store_out(out, result)
 
 
 def _log_sigmoid_slope(xp: Any, g: Any, self: Any) -> Any:
@@ -384,7 +386,7 @@ _gelus = {
 }
 
 
-def gelu(input: Any, approximate: str = "none") -> Any:
+def gelu(input: Any, approximate: str = "none", *, out: Any = None) -> Any:
     """x·Φ(x), Φ the normal distribution function; "tanh": ½x·(1 + tanh(√(2/π)·(x + 0.044715x³))).
 
     (Hendrycks & Gimpel, 2016)
@@ -392,7 +394,7 @@ def gelu(input: Any, approximate: str = "none") -> Any:
     function = _gelus.get(approximate)
     if function is None:
         raise RuntimeError("approximate argument must be either none or tanh.")
-    return function(input)
+    return function(input) if out is None else store_out(out, function(input))
 
 
 # ---- gates ---------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def function(f: Any) -> Any:
     if isinstance(f, types.FunctionType) and f.__module__.startswith("torch.testing"):
         return _rewritten(f)
     if isinstance(f, types.FunctionType) and f.__module__.startswith("torch."):
-        return _found(f"{f.__module__.removeprefix('torch.')}.{f.__name__}")
+        return _found(f"{f.__module__.removeprefix('torch.')}.{f.__name__.removeprefix('_')}")
     if str(getattr(f, "__module__", "")).startswith("torch._ops"):
         raise Missing(str(f))
     return f
