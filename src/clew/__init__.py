@@ -27,6 +27,7 @@ from clew.ops.einsum import *
 from clew.ops.elementwise import *
 from clew.ops.embedding import *
 from clew.ops.floats import *
+from clew.ops.gamma_sampling import *
 from clew.ops.getitem import *
 from clew.ops.histogram import *
 from clew.ops.index import *

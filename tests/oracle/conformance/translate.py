@@ -40,7 +40,7 @@ def _paths() -> dict[int, str]:
             room = resolve(torch, namespace)
         except AttributeError:
             continue
-        for name in dir(room):
+        for name in (n for n in dir(room) if not n.startswith("_") or n.startswith("__")):
             try:
                 thing = getattr(room, name)
             except Exception:
