@@ -23,7 +23,26 @@ ROUND_SECONDS = 0.002
 LIMIT = 10.0  # times slower than PyTorch that need no reason
 
 # Why an operator may be slower than that.
-SLOWER: dict[str, str] = {}
+SLOWER: dict[str, str] = {
+    "half": "NumPy rounds to float16 by software, a number at a time",
+    "special.i1e": "SciPy's kernel takes a number at a time",
+    **dict.fromkeys(
+        ("randn", "normal", "normal.in_place", "normal.number_mean"),
+        "PyTorch's stream of random numbers, remade bit for bit out of array operations",
+    ),
+    **dict.fromkeys(
+        (*[f"polygamma.polygamma_n_{n}" for n in range(5)], "special.polygamma.special_polygamma_n_0"),
+        "ψ′ has no kernel of its own in NumPy: fifty calls on a few numbers",
+    ),
+    **dict.fromkeys(
+        ("nn.functional.grid_sample", "grid_sampler_2d", "grid_sampler_3d"),
+        "seventy calls of NumPy and more, on a few points",
+    ),
+    **dict.fromkeys(
+        ("native_layer_norm", "native_batch_norm", "_native_batch_norm_legit", "mode", "ormqr"),
+        "twenty calls of NumPy and more, on a few numbers",
+    ),
+}
 
 # Middle-sized inputs, where the operator decides what that is. x, y: 256×256 in (0.1, 0.9); v: 256; k: 256 integers below
 # 256; K: 256×256 of them; b: 256×256 booleans; i: 8 images of 16 channels, 32×32; s: 8×16×1024; a: symmetric positive 64×64.

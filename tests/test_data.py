@@ -8,7 +8,15 @@ import time
 import pytest
 
 import clew
-from clew.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset, get_worker_info
+from clew.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    Subset,
+    TensorDataset,
+    get_worker_info,
+)
 
 
 def rows():
@@ -134,3 +142,10 @@ def test_a_length_that_was_a_lie():
     assert len(loader) == 3
     with pytest.warns(UserWarning, match="was reported to be 3"):
         list(loader)
+
+
+def test_endless_draws_begin_at_once() -> None:
+    sampler = RandomSampler(range(10), replacement=True, num_samples=10**12)
+    assert next(iter(sampler)) in range(10)
+    sampler = RandomSampler(range(10), num_samples=10**12)
+    assert next(iter(sampler)) in range(10)

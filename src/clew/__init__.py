@@ -21,6 +21,7 @@ from clew.ops.compare import *
 from clew.ops.complex import *
 from clew.ops.copies import *
 from clew.ops.create import *
+from clew.ops.ctc import *
 from clew.ops.cumulative import *
 from clew.ops.distance import *
 from clew.ops.einsum import *
@@ -49,6 +50,7 @@ from clew.ops.parts import *
 from clew.ops.shape import *
 from clew.ops.softmax import *
 from clew.ops.special import *
+from clew.ops.storages import *
 from clew.ops.strides import *
 from clew.ops.trigonometry import *
 from clew.ops.truth import *
@@ -141,7 +143,7 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"clew\.")
 
 _ROOMS = (
     "accelerator", "amp", "as_torch", "backends", "compiler", "cuda", "distributed", "distributions", "fft", "func", "hub",
-    "jit", "linalg", "masked", "multiprocessing", "nn", "onnx", "optim", "overrides", "random", "serialization", "signal", "special",
+    "jit", "linalg", "masked", "multiprocessing", "nn", "onnx", "optim", "overrides", "profiler", "random", "serialization", "signal", "special", "storage",
     "testing", "types", "utils",
 )  # fmt: skip
 

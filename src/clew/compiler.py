@@ -1,4 +1,4 @@
-"""`torch.compile` and `torch.compiler`. A compiled function gives what the function gives; as yet it also runs as it runs."""
+"""`torch.compile` and `torch.compiler`: see `clew.capture`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def compile(
     model: Any = None, *, fullgraph: bool = False, dynamic: bool | None = None, backend: Any = "inductor",
     mode: str | None = None, options: dict[str, Any] | None = None, disable: bool = False, **_: Any,
 ) -> Any:  # fmt: skip
-    """A function or module that computes the same. Without one, a decorator.
+    """A function that computes the same, faster: its calls are recorded, and from the third on a program of array
+    operations runs (`compiled.source` shows it). What cannot be recorded runs as it is, and a warning says why (with
+    `fullgraph` it is an error). Most useful of a whole training step; modules run as they are. Without `model`, a decorator.
 
     RuntimeError for a mode that does not exist, or where both `mode` and `options` are given.
     """
@@ -67,11 +69,11 @@ def compile(
     if isinstance(model, type):
         return model
 
-    @functools.wraps(model)
-    def compiled(*args: Any, **kwargs: Any) -> Any:
-        return model(*args, **kwargs)
+    if disable:
+        return model
+    from clew.capture.compiled import Compiled
 
-    return compiled
+    return Compiled(model, fullgraph)
 
 
 def is_compiling() -> bool:

@@ -93,7 +93,7 @@ cpu = device("cpu")
 
 def check(wanted: Any) -> device:
     """The device as asked for, if clew has it; else an error that says what to do."""
-    if wanted is None:
+    if wanted is None or wanted is cpu or (wanted.__class__ is str and wanted == "cpu"):
         return cpu
     found = device(wanted)
     if found.type == "cuda":

@@ -44,6 +44,7 @@ from clew.ops import (
     solve,
     special,
     spectral,
+    storages,
     strides,
     trigonometry,
     truth,
@@ -547,7 +548,13 @@ class Tensor(Variable):
     element_size = strides.element_size
     storage_offset = strides.storage_offset
     data_ptr = strides.data_ptr
-    untyped_storage = strides.untyped_storage
+    untyped_storage = storages.untyped_storage
+    storage = storages.storage
+    _typed_storage = storages.typed_storage
+    storage_type = storages.storage_type
+    set_ = storages.set_
+    get_device = storages.get_device
+    volatile = storages.volatile
     is_contiguous = strides.is_contiguous
     is_set_to = strides.is_set_to
     adjoint = shapes.adjoint
@@ -625,6 +632,7 @@ class Tensor(Variable):
     argwhere = masks.argwhere
     copy_ = getitem.copy_
     fill_ = getitem.fill_
+    fill_diagonal_ = storages.fill_diagonal_
     zero_ = getitem.zero_
     gather = index.gather
     index_add = index.index_add

@@ -14,6 +14,8 @@ OPTIONS = [
     ("NAdam", {}), ("NAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True}), ("RAdam", {}), ("RAdam", {"weight_decay": 0.1}),
     ("RAdam", {"weight_decay": 0.1, "decoupled_weight_decay": True}), ("Rprop", {}), ("Rprop", {"etas": (0.4, 1.3), "step_sizes": (1e-4, 1.0)}),
     ("ASGD", {}), ("ASGD", {"t0": 20, "weight_decay": 0.1, "lambd": 0.01}),
+    ("Adafactor", {}), ("Adafactor", {"lr": 0.1, "weight_decay": 0.1, "d": 1.5, "eps": (1e-3, 1e-2), "beta2_decay": -0.5}),
+    ("Adafactor", {"maximize": True, "lr": 1e-4}),
 ]  # fmt: skip
 
 
@@ -93,6 +95,9 @@ ERRORS = [
     ("Adagrad", {"eps": -1}), ("Adadelta", {"lr": -1}), ("Adadelta", {"rho": 2}), ("Adamax", {"betas": (2, 0.9)}), ("Adamax", {"betas": (0.9, 2)}),
     ("NAdam", {"momentum_decay": -1}), ("NAdam", {"lr": -1}), ("RAdam", {"eps": -1}), ("Rprop", {"etas": (1.5, 1.2)}), ("Rprop", {"lr": -1}),
     ("ASGD", {"lr": -1}), ("ASGD", {"weight_decay": -1}), ("LBFGS", {"lr": -1}),
+    ("Adafactor", {"lr": -1}), ("Adafactor", {"beta2_decay": 1}), ("Adafactor", {"eps": (-1, 1)}), ("Adafactor", {"eps": (None, -1)}),
+    ("Adafactor", {"d": 0.5}), ("Adafactor", {"weight_decay": -1}), ("Muon", {}), ("Muon", {"lr": -1}), ("Muon", {"momentum": -1}),
+    ("Muon", {"weight_decay": -1}), ("Muon", {"adjust_lr_fn": "foo"}),
 ]  # fmt: skip
 
 
@@ -109,6 +114,41 @@ def test_sparse_adam():
     def program(t):
         w = t.ones(2, requires_grad=True)
         optimizer = t.optim.SparseAdam([w])
+        w.sum().backward()
+        optimizer.step()
+
+    same(program)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"nesterov": False},
+        {"adjust_lr_fn": "match_rms_adamw"},
+        {"ns_steps": 2, "weight_decay": 0.0, "momentum": 0.5},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("shape", [(3, 2), (2, 3)], ids=str)
+def test_muon(shape, options):
+    def program(t):
+        w = t.ones(shape, requires_grad=True)
+        optimizer = t.optim.Muon([w], lr=0.1, **options)
+        for i in range(3):
+            w.grad = t.arange(1.0, 7.0).view(shape) * (i + 1)
+            optimizer.step()
+        held = optimizer.state[w]["momentum_buffer"]
+        return w.detach().half(), held.bfloat16(), repr(optimizer)  # a step has 8 bits
+
+    same(program)
+
+
+@pytest.mark.parametrize("options", [{"ns_steps": 100}, {"ns_coefficients": (1, 2)}], ids=str)
+def test_muon_steps_that_cannot_be(options):
+    def program(t):
+        w = t.ones(2, 2, requires_grad=True)
+        optimizer = t.optim.Muon([w], **options)
         w.sum().backward()
         optimizer.step()
 

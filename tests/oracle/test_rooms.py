@@ -43,7 +43,11 @@ def p_cuda(t):
 
 def p_default_device(t):
     t.set_default_device("cpu")
-    return str(t.get_default_device())
+    found = str(t.get_default_device())
+    t.set_default_device(
+        None
+    )  # it would go on as a mode, under which PyTorch leaves its kernel for inference
+    return found
 
 
 def p_default_types(t):

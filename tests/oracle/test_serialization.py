@@ -201,3 +201,24 @@ def test_numpy_arrays_of_objects_are_refused():
     made = np.array([{}, None], object)
     with pytest.raises(pickle.UnpicklingError, match="not allowed"):
         across(torch.save, lambda f: serialization.load(f, weights_only=False), made)
+
+
+def test_nets_that_hold_functions(tmp_path):
+    net = clew.nn.TransformerEncoderLayer(8, 2, 16, activation=clew.nn.functional.gelu)
+    clew.save(net, tmp_path / "net.pt")
+    again = clew.load(tmp_path / "net.pt", weights_only=False)
+    assert again.activation is clew.nn.functional.gelu
+    assert torch.load(tmp_path / "net.pt", weights_only=False).activation is torch.nn.functional.gelu
+
+
+def test_functions_of_a_file_are_never_called():
+    class Calls:
+        def __reduce__(self):
+            return torch.nn.functional.relu, (torch.ones(3),)
+
+    with pytest.raises(pickle.UnpicklingError, match="unrecognized function"):
+        across(
+            lambda made, f: torch.save(made, f),
+            lambda f: serialization.load(f, weights_only=False),
+            [Calls()],
+        )

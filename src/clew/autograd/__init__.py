@@ -26,7 +26,7 @@ __all__ = [
 
 def __getattr__(name: str) -> _Any:
     """What few programs use is loaded when first asked for."""
-    if name in ("functional", "forward_ad"):
+    if name in ("functional", "forward_ad", "profiler"):
         from importlib import import_module
 
         try:
@@ -34,4 +34,8 @@ def __getattr__(name: str) -> _Any:
         except ModuleNotFoundError as error:
             if error.name != f"clew.autograd.{name}":
                 raise
+    if name == "ProfilerActivity":
+        from clew.autograd.profiler import ProfilerActivity
+
+        return ProfilerActivity
     raise AttributeError(f"module 'torch.autograd' has no attribute '{name}' (clew does not have it)")

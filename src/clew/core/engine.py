@@ -29,7 +29,7 @@ from clew.core.hooks import (
     run_post_hooks,
     run_tensor_hooks,
 )
-from clew.core.modes import altered, switches
+from clew.core.modes import altered, recordings, switches
 from clew.core.node import AccumulateGrad, Edge, Freed, Node
 from clew.core.variable import Variable, wrap
 from clew.core.version import Place
@@ -107,7 +107,7 @@ class Walk:
         record, retain, needed = self.record, self.retain, self.needed
         waiting, leaves = self.waiting, self.leaves
         anomaly = altered and switches.anomaly
-        plain = not (record or anomaly or (self.capture is not None and self._stops()))
+        plain = not (record or anomaly or recordings or (self.capture is not None and self._stops()))
         freed: Freed | None = None
         pending: dict[int, tuple[Node, Any]] = {}
         queue: list[int] = []
@@ -242,7 +242,10 @@ class Walk:
         record = self.record
         xp = vocabularies.tensors if record else raw
         gs = node.fill(g) if node.outputs > 1 else g
-        gradients = node.pull(xp, gs, wanted, record)
+        if recordings and not record:
+            gradients = recordings[-1].pull(node, gs, wanted)
+        else:
+            gradients = node.pull(xp, gs, wanted, record)
         if extras is not None and extras.post_hooks:
             gradients = run_post_hooks(node, gradients, g, record)
         return gradients, g

@@ -14,6 +14,18 @@ altered: set[int] = set()  # idents of the threads whose switches are not all in
 beyond_grad: set[int] = set()  # those among them where one besides grad mode is not
 observers: list[Callable[..., None]] = []  # called as observer(node, inputs, results) when one is recorded
 
+changes = [
+    0
+]  # counts what is set on modules (parameters, submodules, flags): recordings hold while it stands still
+recordings: list[
+    Any
+] = []  # open recordings of `torch.compile`, told of cleared gradients and optimizers' steps
+
+
+def holds(predicate: Callable[..., bool], *values: Any) -> bool:
+    """Whether a predicate over tensors' values holds. A recording goes on with the answer, and asks again on every run."""
+    return recordings[-1].holds(predicate, values) if recordings else predicate(*values)
+
 
 def observe(node: Any, inputs: Sequence[Any], results: Sequence[Any]) -> None:
     """Tell every observer of a recorded operation."""

@@ -321,10 +321,15 @@ class RemovableHandle:
     _ids: ClassVar[Iterator[int]] = count()
 
     def __init__(
-        self, hooks: dict[int, Callable[..., Any]], hook: Callable[..., Any], *, first: bool = False
+        self, hooks_dict: dict[int, Any], hook: Any = None, *, first: bool = False, extra_dict: Any = None
     ) -> None:
+        hooks = hooks_dict
         self.id = next(self._ids)
-        self._hooks = weakref.ref(hooks) if not isinstance(hooks, dict) else lambda: hooks
+        self._hooks = self.hooks_dict_ref = (
+            weakref.ref(hooks) if not isinstance(hooks, dict) else lambda: hooks
+        )
+        if hook is None:  # the caller enters its hook under `id` itself
+            return
         hooks[self.id] = hook
         if first:  # before the others
             others = {key: other for key, other in hooks.items() if key != self.id}

@@ -20,7 +20,7 @@ from typing import Any
 
 from numpy import asarray, float32, generic, ndarray
 
-from clew.core.modes import altered, observe, observers, switches
+from clew.core.modes import altered, observe, observers, recordings, switches
 from clew.core.node import AccumulateGrad, Edge, Extras, Node, Packed, next_seq, unpacked_tensor, user_place
 from clew.core.variable import Variable, wrap
 from clew.core.version import Version
@@ -182,7 +182,10 @@ class Primitive:
         arrays = [
             t if t is None else a if (a := t._array).__class__ is ndarray else asarray(a) for t in inputs
         ]
-        made = self.forward(arrays, **params) if self.variadic else self.forward(*arrays, **params)
+        if recordings:
+            made = recordings[-1].forward(self, [arrays] if self.variadic else arrays, params)
+        else:
+            made = self.forward(arrays, **params) if self.variadic else self.forward(*arrays, **params)
         if self.plain:
             made = (made,)
         results = [wrap(array) for array in (made if not self.aux else made[: len(self.outputs)])]

@@ -16,7 +16,7 @@ from numpy import (  # isort: skip
     abs, arange, argmax, argsort, concatenate, conj, cos, cosh, cumsum, empty_like, exp, expand_dims,
     expm1, flip, floor, full_like, imag, isnan, log, log1p, log2, logical_and, logical_not, logical_or, matmul, maximum,
     minimum, moveaxis, multiply, ones, ones_like, power, prod, real, reshape, sign, sin, sinh, split, sqrt, square,
-    squeeze, stack, swapaxes, take_along_axis, tan, tanh, transpose, where, zeros, zeros_like,
+    squeeze, stack, swapaxes, take_along_axis, tan, tanh, transpose, zeros, zeros_like,
 )  # fmt: skip
 
 __all__ = [
@@ -65,6 +65,21 @@ def keep(g: Any, mask: Any) -> Any:
         bits = np.negative(mask.view(np.int8), dtype=whole)
         return np.bitwise_and(g.view(whole), bits, bits).view(g.dtype)
     return np.where(mask, g, g.dtype.type(0))
+
+
+def where(mask: Any, x: Any, y: Any) -> Any:
+    """`x` where the mask holds, else `y`: of many floats picked by their bits, y ^ ((x ^ y)·mask), as in `keep`."""
+    dtype = x.dtype if x.__class__ is np.ndarray else getattr(y, "dtype", None)
+    if mask.__class__ is np.ndarray and mask.size > _SMALL and (dtype is _FLOAT32 or dtype is _FLOAT64):
+        whole = np.int32 if dtype is _FLOAT32 else np.int64
+        if all(v.__class__ is float or v.__class__ is int or v.dtype is dtype for v in (x, y)):
+            first, second = [np.asarray(v, dtype).view(whole) for v in (x, y)]
+            made: Any = np.bitwise_xor(first, second)
+            if made.shape == mask.shape:
+                made *= mask
+                made ^= second
+                return made.view(dtype)
+    return np.where(mask, x, y)
 
 
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:

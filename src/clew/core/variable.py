@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy import ndarray
 
-from clew.core.modes import altered, switches
+from clew.core.modes import altered, recordings, switches
 from clew.core.node import AccumulateGrad, Edge, Node, user_place
 from clew.core.version import InferenceVersion, Version
 
@@ -301,6 +301,8 @@ class Variable:
 
 def clear_gradient(param: Any, set_to_none: bool) -> None:
     """A parameter's gradient made None, or zeros in the same memory without history."""
+    if recordings:
+        recordings[-1].cleared(param)
     meta = param._meta
     if meta is None or meta.grad is None:
         return

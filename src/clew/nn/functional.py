@@ -26,6 +26,7 @@ from clew.ops.activation import (
     softsign,
     tanhshrink,
 )
+from clew.ops.attention import scaled_dot_product_attention
 from clew.ops.conv import (
     conv1d,
     conv2d,
@@ -35,12 +36,12 @@ from clew.ops.conv import (
     conv_transpose2d,
     conv_transpose3d,
 )  # fmt: skip
-from clew.ops.cross_entropy import cross_entropy, nll_loss
-from clew.ops.distance import cosine_similarity, pairwise_distance
+from clew.ops.cross_entropy import cross_entropy, linear_cross_entropy, nll_loss
+from clew.ops.ctc import ctc_loss
 from clew.ops.einsum import bilinear
 from clew.ops.elementwise import sigmoid
 from clew.ops.embedding import embedding as _embedding
-from clew.ops.embedding import one_hot
+from clew.ops.embedding import embedding_bag, one_hot, renormalize
 from clew.ops.fold import fold, unfold
 from clew.ops.indexed_pool import (
     adaptive_max_pool1d,
@@ -61,23 +62,27 @@ from clew.ops.linalg import linear
 from clew.ops.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
-    cosine_embedding_loss,
     gaussian_nll_loss,
-    hinge_embedding_loss,
     huber_loss,
     kl_div,
     l1_loss,
-    margin_ranking_loss,
     mse_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+)
+from clew.ops.margin_loss import (
+    cosine_embedding_loss,
+    hinge_embedding_loss,
+    margin_ranking_loss,
     multi_margin_loss,
     multilabel_margin_loss,
     multilabel_soft_margin_loss,
-    poisson_nll_loss,
-    smooth_l1_loss,
     soft_margin_loss,
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
-)  # fmt: skip
+)
+from clew.ops.measure import cosine_similarity, pairwise_distance, pdist
+from clew.ops.multihead import multi_head_attention_forward
 from clew.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from clew.ops.pad import channel_shuffle, native_channel_shuffle, pad, pixel_shuffle, pixel_unshuffle
 from clew.ops.pool import (
@@ -267,52 +272,8 @@ def embedding(
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= rows
     if max_norm is not None:
-        _renormalize(weight, input._array, max_norm, norm_type)
+        renormalize(weight, input._array, max_norm, norm_type)
     return _embedding(weight, input, -1 if padding_idx is None else padding_idx, scale_grad_by_freq, sparse)
-
-
-def _renormalize(weight: Any, index: np.ndarray, max_norm: float, norm_type: float) -> None:
-    rows = np.unique(index)
-    table = weight.memory()
-    norms = np.linalg.norm(table[rows].astype(np.float64), ord=norm_type, axis=1)
-    long = norms > max_norm
-    table[rows[long]] *= (max_norm / (norms[long] + 1e-7))[:, None].astype(table.dtype)
-    weight.written()
-
-
-# ---- attention -----------------------------------------------------------------------------------------------------------
-def scaled_dot_product_attention(
-    query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
-    scale: float | None = None, enable_gqa: bool = False,
-) -> Any:  # fmt: skip
-    """softmax(Q Kᵀ · scale + mask) V; scale is 1 / √E (Vaswani et al. 2017).
-
-    query (…, L, E), key (…, S, E), value (…, S, Ev); a bool mask keeps where true, a float mask is added.
-    """
-    if is_causal and attn_mask is not None:
-        raise RuntimeError(
-            "_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
-        )
-    if enable_gqa:
-        groups = query.size(-3) // key.size(-3)
-        key, value = key.repeat_interleave(groups, -3), value.repeat_interleave(groups, -3)
-    factor = 1.0 / math.sqrt(query.size(-1)) if scale is None else scale
-    scores = (query * factor) @ key.transpose(-2, -1)
-    if is_causal:
-        allowed = np.tri(query.size(-2), key.size(-2), dtype=bool)
-        scores = scores.masked_fill(wrap(~allowed), float("-inf"))
-    elif attn_mask is not None:
-        if attn_mask._array.dtype.kind == "b":
-            scores = scores.masked_fill(attn_mask.logical_not(), float("-inf"))
-        else:
-            scores = scores + attn_mask
-    weights = _softmax(scores, -1)
-    nowhere = np.isneginf(scores._array).all(-1, keepdims=True) if attn_mask is not None else None
-    if nowhere is not None and nowhere.any():  # a query that may look at nothing gets zeros, not NaN
-        weights = weights.masked_fill(wrap(nowhere), 0.0)
-    if dropout_p > 0.0:
-        weights = dropout(weights, dropout_p)
-    return weights @ value
 
 
 # ---- the rest ------------------------------------------------------------------------------------------------------------

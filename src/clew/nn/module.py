@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from clew.core.modes import changes
 from clew.core.node import RemovableHandle
 from clew.core.variable import Variable, clear_gradient
 from clew.dtypes import tensor_type_name
@@ -59,6 +60,8 @@ class Module(StateDict):
 
     # ---- attributes --------------------------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:
+        if name != "training":
+            changes[0] += 1
         state = self.__dict__
         if isinstance(value, Parameter):
             if "_parameters" not in state:
@@ -115,6 +118,7 @@ class Module(StateDict):
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __delattr__(self, name: str) -> None:
+        changes[0] += 1
         for holder in (self._parameters, self._buffers, self._modules):
             if name in holder:
                 del holder[name]
@@ -162,6 +166,7 @@ class Module(StateDict):
                 )
         global_hooks.registering_parameter(self, name, param)
         self._parameters[name] = param
+        changes[0] += 1
 
     def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
         """Add a buffer: state that is saved (if `persistent`) and moves with the module but is no parameter."""
@@ -172,6 +177,7 @@ class Module(StateDict):
             )
         global_hooks.registering_buffer(self, name, tensor)
         self._buffers[name] = tensor
+        changes[0] += 1
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -184,6 +190,7 @@ class Module(StateDict):
         self._check_name("module", name, self.__dict__.get("_modules", {}))
         global_hooks.registering_module(self, name, module)
         self._modules[name] = module
+        changes[0] += 1
 
     register_module = add_module
 

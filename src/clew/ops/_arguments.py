@@ -13,6 +13,11 @@ from clew.core.variable import Variable
 from clew.dtypes import dtype, from_numpy, legacy_name
 
 
+def within(index: Any, low: int, high: int) -> bool:
+    """Whether low ≤ i < high for all numbers of an array."""
+    return not index.size or bool(index.max() < high and index.min() >= low)
+
+
 def check_tensor(value: Any, function: str, name: str = "input", position: int = 1) -> Any:
     """The value if it is a tensor; PyTorch's TypeError otherwise."""
     if not isinstance(value, Variable):
@@ -61,9 +66,13 @@ def wrap_dims(dims: Any, ndim: int, *, empty_is_all: bool = True) -> tuple[int, 
 
 def sizes(args: Sequence[Any]) -> tuple[int, ...]:
     """`f(2, 3)`, `f((2, 3))` and `f(torch.Size([2, 3]))` alike."""
-    if len(args) == 1 and isinstance(args[0], Iterable) and not isinstance(args[0], (str, Variable)):
-        args = tuple(args[0])
-    return tuple(operator.index(n.item()) if isinstance(n, Variable) else operator.index(n) for n in args)
+    if len(args) == 1:
+        first = args[0]
+        if isinstance(first, (tuple, list)) or (
+            isinstance(first, Iterable) and not isinstance(first, (str, Variable))
+        ):
+            args = tuple(first)
+    return tuple([operator.index(n.item() if isinstance(n, Variable) else n) for n in args])
 
 
 def tensor_dtype(tensor: Variable) -> dtype:

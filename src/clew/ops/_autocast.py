@@ -5,6 +5,8 @@ The operations begin with `if altered and switches.autocast: a, b = lowered(a, b
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,18 @@ def lowered(*values: Any) -> tuple[Any, ...]:
 def raised(*values: Any) -> tuple[Any, ...]:
     """16-bit tensors in float32; everything else as it is."""
     return tuple([_to(v, FLOAT32) for v in values])
+
+
+@contextmanager
+def suspended() -> Iterator[None]:
+    """A block without `autocast`, for the steps of an operation whose operands are lowered already."""
+    before, switches.autocast = switches.autocast, None
+    switches.note()
+    try:
+        yield
+    finally:
+        switches.autocast = before
+        switches.note()
 
 
 def _to(value: Any, want: np.dtype[Any]) -> Any:

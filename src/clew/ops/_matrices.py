@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,8 @@ def over_batch(function: Callable[..., tuple[Any, ...]], *arrays: ndarray) -> li
     if not count:  # one matrix of zeros tells the shapes and types of the results
         flat = [np.zeros((1, *a.shape[1:]), a.dtype) for a in flat]
     found = [[np.asarray(r) for r in function(*matrices)] for matrices in zip(*flat, strict=True)]
+    if count == 1:
+        return [np.ascontiguousarray(r).reshape((*batch, *r.shape)) for r in found[0]]
     return [np.stack(same)[:count].reshape((*batch, *same[0].shape)) for same in zip(*found, strict=True)]
 
 
@@ -114,6 +117,7 @@ def each(arrays: ndarray) -> ndarray:
     return arrays.reshape((math.prod(arrays.shape[:-2]), *arrays.shape[-2:]))
 
 
+@lru_cache(maxsize=64)
 def lapack(name: str, dtype: np.dtype[Any]) -> Any:
     """LAPACK's routine for a type."""
     from scipy.linalg import get_lapack_funcs

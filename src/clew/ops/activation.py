@@ -10,6 +10,7 @@ import numpy as np
 
 from clew.core.inplace import store_out
 from clew.core.primitive import Primitive
+from clew.core.raw import where
 from clew.dtypes import dtype, float64, legacy_name
 from clew.ops._arguments import COMPLEX, check_tensor, legacy, tensor_dtype, wrap_dim
 from clew.ops._builders import compute, unary
@@ -54,7 +55,7 @@ relu = unary(
 )
 _leaky_relu = Primitive(
     "leaky_relu",
-    lambda self, *, negative_slope: np.where(self > 0, self, self * negative_slope),
+    lambda self, *, negative_slope: where(self > 0, self, self * negative_slope),
     {"self": lambda xp, g, self, negative_slope: xp.where(self > 0, g, g * negative_slope)},
 )
 _check_leaky = _floats("leaky_relu_cpu")
@@ -67,7 +68,7 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
 
 _prelu = Primitive(
     "prelu_kernel",
-    lambda self, weight: np.where(self > 0, self, self * weight),
+    lambda self, weight: where(self > 0, self, self * weight),
     {
         "self": lambda xp, g, self, weight: xp.where(self > 0, g, g * weight),
         "weight": lambda xp, g, self: xp.where(self > 0, 0, g * self),
@@ -143,7 +144,7 @@ def rrelu(
 
 _threshold = Primitive(
     "threshold",
-    lambda self, *, threshold, value: np.where(self <= threshold, np.asarray(value, self.dtype), self),
+    lambda self, *, threshold, value: where(self <= threshold, np.asarray(value, self.dtype), self),
     {"self": lambda xp, g, self, threshold: xp.where(self <= threshold, 0, g)},
 )
 
@@ -157,7 +158,7 @@ def threshold(input: Any, threshold: float, value: float) -> Any:
 # ---- clipped lines -------------------------------------------------------------------------------
 _hardtanh = Primitive(
     "hardtanh",
-    lambda self, *, min_val, max_val: np.minimum(np.maximum(self, min_val), max_val),
+    lambda self, *, min_val, max_val: self.clip(min_val, max_val),
     {"self": lambda xp, g, self, min_val, max_val: xp.keep(g, (self > min_val) & (self < max_val))},
 )
 
@@ -183,7 +184,7 @@ def relu6(input: Any) -> Any:
 
 hardsigmoid = unary(
     "hardsigmoid",
-    lambda a: np.minimum(np.maximum(a + 3, 0), 6) / 6,
+    lambda a: (a + 3).clip(0, 6) / 6,
     lambda xp, g, self: xp.keep(g / 6, (self > -3) & (self < 3)),
     refuse=NOT_FLOAT,
     kernel="hardsigmoid_cpu",
@@ -191,7 +192,7 @@ hardsigmoid = unary(
 )
 hardswish = unary(
     "hardswish",
-    lambda a: a * np.minimum(np.maximum(a + 3, 0), 6) / 6,
+    lambda a: a * (a + 3).clip(0, 6) / 6,
     lambda xp, g, self: xp.where(self <= -3, 0, xp.where(self < 3, g * (self / 3 + 0.5), g)),
     refuse=NOT_FLOAT,
     kernel="hardswish_cpu",
@@ -199,14 +200,12 @@ hardswish = unary(
 )
 _hardshrink = Primitive(
     "hardshrink",
-    lambda self, *, lambd: np.where((self >= -lambd) & (self <= lambd), self.dtype.type(0), self),
+    lambda self, *, lambd: where(np.abs(self) <= lambd, 0, self),
     {"self": lambda xp, g, self, lambd: xp.where((self >= -lambd) & (self <= lambd), 0, g)},
 )
 _softshrink = Primitive(
     "softshrink",
-    lambda self, *, lambd: np.where(
-        self > lambd, self - lambd, np.where(self < -lambd, self + lambd, self * self.dtype.type(0))
-    ),
+    lambda self, *, lambd: self - self.clip(-lambd, lambd),
     {"self": lambda xp, g, self, lambd: xp.where((self >= -lambd) & (self <= lambd), 0, g)},
 )
 _check_hardshrink, _check_softshrink = _floats("hardshrink_cpu"), _floats("softshrink_check")
@@ -231,11 +230,23 @@ def softshrink(input: Any, lambd: float = 0.5) -> Any:
 
 
 # ---- exponential units ---------------------------------------------------------------------------
+def _elu_array(self: Any, *, alpha: float, scale: float, input_scale: float) -> Any:
+    """The sum of what the function makes of min(x, 0) and of max(x, 0), one of which is 0: no branches."""
+    made, above = self.clip(-math.inf, 0), self.clip(0, math.inf)
+    if input_scale != 1:
+        made *= input_scale
+    made = np.expm1(made)
+    if alpha * scale != 1:
+        made *= alpha * scale
+    if scale != 1:
+        above *= scale
+    made += above
+    return made
+
+
 _elu = Primitive(
     "elu",
-    lambda self, *, alpha, scale, input_scale: np.where(
-        self > 0, self * scale, np.expm1(np.minimum(self, 0) * input_scale) * (alpha * scale)
-    ),
+    _elu_array,
     {
         "self": lambda xp, g, self, alpha, scale, input_scale: xp.where(
             self > 0,
@@ -260,7 +271,7 @@ def selu(input: Any) -> Any:
 
 _celu = Primitive(
     "celu",
-    lambda self, *, alpha: np.where(self > 0, self, np.expm1(np.minimum(self, 0) / alpha) * alpha),
+    lambda self, *, alpha: _elu_array(self, alpha=alpha, scale=1, input_scale=1 / alpha),
     {"self": lambda xp, g, self, alpha: xp.where(self > 0, g, g * xp.exp(xp.minimum(self, 0) / alpha))},
 )
 

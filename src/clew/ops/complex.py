@@ -68,20 +68,20 @@ angle = unary("angle", _angle, _angle_slope, holomorphic=False, explain="The ang
 
 
 # ---- conjugates ----------------------------------------------------------------------------------
-conj_physical = unary(
-    "conj_physical",
-    lambda a: np.conj(a) if a.dtype.kind == "c" else a.copy(),
-    lambda xp, g: xp.conj(g),
-    keep=True,
-    holomorphic=False,
-    explain="The conjugate, as a new tensor.",
-)
+_conj_physical = unary("conj_physical", np.conj, lambda xp, g: xp.conj(g), keep=True, holomorphic=False)
 _conj = Primitive("conj", lambda self: np.conj(self), {"self": lambda xp, g: xp.conj(g)}, holomorphic=False)
 
 
 def conj(input: Any) -> Any:
     """The conjugate; a real tensor itself. (Computed at once: there is no conjugate bit here.)"""
     return _conj(input) if check_tensor(input, "conj")._array.dtype.kind == "c" else input
+
+
+def conj_physical(input: Any, *, out: Any = None) -> Any:
+    """The conjugate, as a new tensor; a real tensor itself."""
+    if out is None and check_tensor(input, "conj_physical")._array.dtype.kind != "c":
+        return input
+    return _conj_physical(input, out=out)
 
 
 def resolve_conj(input: Any) -> Any:

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Iterator
-from itertools import product
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from clew.dtypes import cpp_name, legacy_name, tensor_type_name
 from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor
 from clew.ops._autocast import lowered
+from clew.ops._windows import Sizes, folded, padded, taps, unfolded, windows_out, within
 from clew.ops.linalg import widely
 from clew.ops.pad import constant_pad
 
@@ -31,67 +31,7 @@ __all__ = [
     "conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution",
 ]  # fmt: skip
 
-Sizes = tuple[int, ...]
 _MANY = 1 << 22  # numbers that a batch of weight gradients may hold before they are summed one by one
-
-
-# ---- windows -------------------------------------------------------------------------------------------------------------
-def _within(size: Sizes, padding: Sizes) -> Any:
-    """The index of what stands inside a border around the last dimensions."""
-    return (..., *[slice(p, p + n) for n, p in zip(size, padding, strict=True)])
-
-
-def padded(x: ndarray, padding: Sizes, value: Any = 0) -> ndarray:
-    """`x` with a border around its last dimensions."""
-    if not any(padding):
-        return x
-    lead = x.ndim - len(padding)
-    shape = (*x.shape[:lead], *[n + 2 * p for n, p in zip(x.shape[lead:], padding, strict=True)])
-    made = np.zeros(shape, x.dtype) if value == 0 else np.full(shape, value, x.dtype)
-    made[_within(x.shape[lead:], padding)] = x
-    return made
-
-
-def taps(kernel: Sizes, stride: Sizes, dilation: Sizes, out: Sizes) -> Iterator[tuple[int, tuple[Any, ...]]]:
-    """For each place in the kernel, in order: its number, and the index of what it sees from all windows."""
-    for k, place in enumerate(product(*map(range, kernel))):
-        yield k, (..., *[
-            slice(p * d, p * d + (n - 1) * s + 1, s) for p, d, n, s in zip(place, dilation, out, stride, strict=True)
-        ])  # fmt: skip
-
-
-def windows_out(size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> Sizes:
-    """How many windows fit, in each dimension."""
-    numbers = zip(size, kernel, stride, padding, dilation, strict=True)
-    return tuple([(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in numbers])
-
-
-def unfolded(x: ndarray, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes) -> ndarray:
-    """The windows of (N, C, *size) as (N, C, places in the kernel, windows)."""
-    out = windows_out(x.shape[2:], kernel, stride, padding, dilation)
-    count = math.prod(kernel)
-    if count == 1 and not any(padding) and max(stride, default=1) == 1:
-        return x.reshape((*x.shape[:2], 1, math.prod(out)))
-    x = padded(x, padding)
-    made = np.empty((*x.shape[:2], count, *out), x.dtype)
-    for k, seen in taps(kernel, stride, dilation, out):
-        made[:, :, k] = x[seen]
-    return made.reshape((*x.shape[:2], count, math.prod(out)))
-
-
-def folded(
-    columns: ndarray, size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes
-) -> ndarray:
-    """The adjoint of `unfolded`: windows summed where they overlap, into (N, C, *size)."""
-    out = windows_out(size, kernel, stride, padding, dilation)
-    lead = columns.shape[:2]
-    if math.prod(kernel) == 1 and not any(padding) and max(stride, default=1) == 1:
-        return columns.reshape((*lead, *size))
-    columns = columns.reshape((*lead, math.prod(kernel), *out))
-    made = np.zeros((*lead, *[n + 2 * p for n, p in zip(size, padding, strict=True)]), columns.dtype)
-    for k, seen in taps(kernel, stride, dilation, out):
-        made[seen] += columns[:, :, k]
-    return made[_within(size, padding)] if any(padding) else made
 
 
 # ---- the three operations ------------------------------------------------------------------------------------------------
@@ -151,7 +91,7 @@ def _spread(
         part = np.empty_like(input)
         for k, seen in taps(kernel, stride, dilation, input.shape[2:]):
             made[seen] += np.multiply(input, factors[k], out=part)
-        made = made[_within(size, padding)]
+        made = made[within(size, padding)]
     else:
         matrix = weight.reshape((groups, weight.shape[0] // groups, weight.shape[1] * math.prod(kernel)))
         values = _grouped(input.reshape((*input.shape[:2], math.prod(input.shape[2:]))), groups)

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from clew.core.modes import altered, switches
+from clew.core.modes import altered, holds, switches
 from clew.core.primitive import Primitive, watch
 from clew.core.variable import FLOAT32, FLOAT64, wrap
 from clew.ops._arguments import check_tensor, legacy
 from clew.ops._autocast import raised
 from clew.ops._builders import edge_of, recording, several, single
+from clew.ops.linalg import linear
 from clew.ops.loss import check_reduction
 from clew.ops.softmax import log_softmax_lines, log_softmax_primitive
 
-__all__ = ["cross_entropy", "nll_loss"]
+__all__ = ["cross_entropy", "linear_cross_entropy", "nll_loss"]
 
 INT64, UINT64 = np.dtype(np.int64), np.dtype(np.uint64)
 
@@ -145,8 +146,12 @@ def _plain_rows(input: Any, target: Any, ignore_index: int) -> bool:
         and ignore_index < 0
     ):
         return False
-    unsigned = t.view(UINT64)  # negative numbers are huge; `argmax` takes a sixth of the time of `max`
-    return bool(unsigned.item(unsigned.argmax()) < x.shape[1])
+    return holds(_all_classes, t, x.shape[1])
+
+
+def _all_classes(target: Any, classes: int) -> bool:
+    unsigned = target.view(UINT64)  # negative numbers are huge; `argmax` takes a sixth of the time of `max`
+    return bool(unsigned.item(unsigned.argmax()) < classes)
 
 
 def _nll_of_rows(input: Any, target: Any, reduction: str) -> Any:
@@ -188,12 +193,12 @@ def nll_loss(
 def _check_targets(x: np.ndarray, t: np.ndarray, weight: Any, ignore_index: int) -> None:
     classes = x.shape[0] if x.ndim == 1 else x.shape[1]
     batch = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
+    if x.ndim <= 2 and t.ndim > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     if t.dtype.kind not in "iu" or t.dtype.name not in ("int64", "uint8"):
         from clew.dtypes import legacy_name
 
         raise RuntimeError(f"expected target dtype to be Long or Byte, but got {legacy_name(t.dtype)}")
-    if x.ndim <= 2 and t.ndim > 1:
-        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
     if t.shape != batch:
         if x.ndim == 2 or t.shape[:1] != x.shape[:1]:
             raise ValueError(
@@ -207,9 +212,13 @@ def _check_targets(x: np.ndarray, t: np.ndarray, weight: Any, ignore_index: int)
             else f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of "
             f"shape: {list(weight._array.shape)}"
         )
-    wrong = (t != ignore_index) & ((t < 0) | (t >= classes))
-    if wrong.any():
+    if not holds(_classes_or_ignored, t, classes, ignore_index):
+        wrong = (t != ignore_index) & ((t < 0) | (t >= classes))
         raise IndexError(f"Target {t[wrong].reshape(-1)[0]} is out of bounds.")
+
+
+def _classes_or_ignored(target: Any, classes: int, ignore_index: int) -> bool:
+    return not ((target != ignore_index) & ((target < 0) | (target >= classes))).any()
 
 
 def cross_entropy(
@@ -233,7 +242,7 @@ def cross_entropy(
     check_tensor(input, "cross_entropy_loss")
     check_tensor(target, "cross_entropy_loss", "target", 2)
     if not 0.0 <= label_smoothing <= 1.0:
-        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     axis = 0 if input._array.ndim == 1 else 1
     log_probabilities = input.log_softmax(axis)
     if input._array.shape == target._array.shape:
@@ -286,3 +295,42 @@ def _smoothed_cross_entropy(
     elif reduction == "sum":
         spread = spread.sum()
     return (1 - smoothing) * hard + spread * (smoothing / classes)
+
+
+def linear_cross_entropy(
+    input: Any, linear_weight: Any, target: Any, *, linear_bias: Any = None, weight: Any = None,
+    reduction: str = "mean", ignore_index: int | None = None, label_smoothing: float = 0.0, options: Any = None,
+) -> Any:  # fmt: skip
+    """`cross_entropy` of x Wᵀ + b: input (N, in) or (in), linear_weight (C, in), or (C, d₁, …, in) for logits (N, C, d₁, …).
+
+    options: how PyTorch divides the batch to save memory; the loss is the same. RuntimeError for shapes that don't fit.
+    """
+    width, shape = check_tensor(input, "linear_cross_entropy").dim(), tuple(linear_weight.shape)
+    if width not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {width}")
+    if len(shape) < 2:
+        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {len(shape)}")
+    features = input.shape[-1]
+    if features != shape[-1]:
+        raise RuntimeError(
+            "expected equal input and linear_weight last dimensions (in_features), got "
+            f"{features} and {shape[-1]}, respectively"
+        )
+    if len(shape) > 2 and width == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {shape} requires batched input, (N, {features}), got "
+            f"unbatched input with shape {tuple(input.shape)}"
+        )
+    if linear_bias is not None and tuple(linear_bias.shape) != shape[:-1]:
+        raise RuntimeError(f"expected linear_bias shape {shape[:-1]}, got {tuple(linear_bias.shape)}")
+    if ignore_index is not None and target._array.dtype.kind in "fV":
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    if len(shape) == 2:
+        logits = linear(input, linear_weight, linear_bias)
+    else:
+        bias = None if linear_bias is None else linear_bias.flatten()
+        logits = linear(input, linear_weight.flatten(0, -2), bias).view(-1, *shape[:-1])
+    return cross_entropy(
+        logits, target, weight, ignore_index=-100 if ignore_index is None else ignore_index, reduction=reduction,
+        label_smoothing=label_smoothing,
+    )  # fmt: skip

@@ -88,6 +88,15 @@ def _back_to_the_extreme(xp: Any, g: Any, indices: Any, dim: Any, self_shape: An
     return unpick(xp, g[0], indices, dim, self_shape, True)
 
 
+def _last_hit(hit: Any, dim: int) -> Any:
+    """For each place along `dim` the last one up to there that is marked; the first of a line always is."""
+    lines = np.ascontiguousarray(hit.swapaxes(dim, -1))
+    marked = np.flatnonzero(lines)
+    stretches = np.diff(marked, append=lines.size)
+    places = (marked % max(lines.shape[-1], 1)).repeat(stretches)
+    return np.ascontiguousarray(places.reshape(lines.shape).swapaxes(-1, dim))
+
+
 def _running_extreme(name: str, accumulate: Any, formula: str) -> Any:
     named = getattr(return_types, name)
 
@@ -98,10 +107,7 @@ def _running_extreme(name: str, accumulate: Any, formula: str) -> Any:
         hit = self == values
         if self.dtype.kind not in "biu":
             hit |= np.isnan(self)
-        shape = [1] * self.ndim
-        shape[dim] = -1
-        at = np.where(hit, np.arange(self.shape[dim]).reshape(shape), 0)
-        return values, np.maximum.accumulate(at, dim)
+        return values, _last_hit(hit, dim)
 
     primitive = Primitive(
         name, forward, {"self": _back_to_the_extreme},

@@ -1,4 +1,4 @@
-"""Norms and distances."""
+"""Norms of vectors."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 from clew.core.inplace import store_out
 from clew.core.primitive import Primitive
-from clew.core.promotion import result_dtype, to_float
+from clew.core.promotion import to_float
 from clew.core.variable import FLOAT32, FLOAT64, Variable
 from clew.dtypes import from_numpy, legacy_name
 from clew.ops._arguments import check_tensor, numpy_names, wrap_dim
-from clew.ops._builders import convert, single
+from clew.ops._builders import single
 from clew.ops.reduce import axes, restore, rounded, working
 
-__all__ = ["cosine_similarity", "dist", "norm", "pairwise_distance", "renorm"]
+__all__ = ["dist", "norm", "renorm"]
 
 _add: Any = np.add.reduce
 _largest: Any = np.maximum.reduce
@@ -167,28 +167,3 @@ def renorm(input: Any, p: float, dim: int, maxnorm: float, *, out: Any = None) -
     size = vector_norm(input, p, tuple(d for d in range(ndim) if d != dim), True)
     result = input * elementwise.where(size > maxnorm, maxnorm / (size + 1e-7), 1.0)
     return result if out is None else store_out(out, result)
-
-
-def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
-    """‖x1 − x2 + ε‖ₚ over the last dimension of two tensors that broadcast."""
-    check_tensor(x1, "pairwise_distance", "x1")
-    check_tensor(x2, "pairwise_distance", "x2", 2)
-    return norm(x1 - x2 + eps, p, max(x1.ndim, x2.ndim) - 1, keepdim)
-
-
-def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
-    """x1·x2 / (max(‖x1‖, ε) · max(‖x2‖, ε)) over `dim` of two tensors that broadcast."""
-    check_tensor(x1, "cosine_similarity", "x1")
-    check_tensor(x2, "cosine_similarity", "x2", 2)
-    want = result_dtype(x1, x2)
-    if want.category < 2:
-        raise RuntimeError(
-            f"expected common dtype to be floating point, yet common dtype is {legacy_name(want)}"
-        )
-    x1, x2 = convert(x1, want.np), convert(x2, want.np)
-    if x1.shape != x2.shape:
-        from clew.ops.shape import broadcast_tensors
-
-        x1, x2 = broadcast_tensors(x1, x2)
-    unit1, unit2 = (x / norm(x, 2, dim, True).clamp_min(eps) for x in (x1, x2))
-    return (unit1 * unit2).sum(dim)

@@ -112,7 +112,9 @@ _differ2 = {
 def add_exponents(a: Any, b: Any) -> Any:
     """log(eᵃ + eᵇ); of complex numbers the branch next to the one with the larger real part."""
     if a.dtype.kind != "c":
-        return np.logaddexp(a, b)
+        large, apart = np.maximum(a, b), np.abs(a - b)
+        made = large + np.log1p(np.exp(-apart))  # whole arrays at a time, unlike np.logaddexp
+        return np.where(np.isinf(large), large, made) if np.isnan(made).any() else made
     first = a.real >= b.real
     large, small = np.where(first, a, b), np.where(first, b, a)
     alone = np.isneginf(small.real) | (np.isinf(large.real) & (large == small))

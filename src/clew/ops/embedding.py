@@ -1,17 +1,21 @@
-"""Look-up tables: `embedding` reads rows of a table, `one_hot` writes the rows that would read them."""
+"""Look-up tables: `embedding` reads rows of a table, `embedding_bag` sums or averages them, `one_hot` writes the rows that
+would read them."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
+from clew.core.modes import holds
 from clew.core.primitive import Primitive
 from clew.core.variable import Variable, wrap
 from clew.dtypes import legacy_name
-from clew.ops._arguments import check_tensor, dtype_of
+from clew.ops._arguments import check_tensor, dtype_of, within
 from clew.ops.getitem import add_rows
+from clew.ops.index import gather_back
 
 __all__ = ["embedding"]
 
@@ -74,11 +78,207 @@ def embedding(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
             f"torch.{legacy_name(i.dtype)}Tensor instead (while checking arguments for embedding)"
         )
-    if i.size and (i.max() >= len(w) or i.min() < 0):
+    if not holds(within, i, 0, len(w)):
         raise IndexError("index out of range in self")
     return _embedding(
         weight, indices, padding_idx=padding_idx, scale_grad_by_freq=scale_grad_by_freq, sparse=sparse
     )
+
+
+def renormalize(weight: Any, index: ndarray, max_norm: float, norm_type: float) -> None:
+    """Scale the rows looked up down to a norm, in place."""
+    rows = np.unique(index)
+    table = weight.memory()
+    norms = np.linalg.norm(table[rows].astype(np.float64), ord=norm_type, axis=1)
+    long = norms > max_norm
+    table[rows[long]] *= (max_norm / (norms[long] + 1e-7))[:, None].astype(table.dtype)
+    weight.written()
+
+
+# ---- bags -------------------------------------------------------------------------------------------------------------
+def _bag_sums(
+    weight: ndarray, indices: ndarray, bag: ndarray, per_sample_weights: Any, *, mode: str, bags: int,
+    padding_idx: int, scale_grad_by_freq: bool,
+) -> tuple[ndarray, ndarray, ndarray]:  # fmt: skip
+    """The bags; by what every look-up counts; of which row the largest is (mode "max", −1 for none)."""
+    wide = weight.astype(np.float32) if weight.dtype.itemsize == 2 else weight
+    kept = indices != padding_idx
+    picked = wide[indices[kept]]
+    if mode == "max":
+        largest = np.full((bags, weight.shape[1]), -np.inf, wide.dtype)
+        np.maximum.at(largest, bag[kept], picked)
+        at, column = np.nonzero(picked == largest[bag[kept]])
+        rows = np.full(largest.shape, -1)
+        rows[bag[kept][at[::-1]], column[::-1]] = indices[kept][at[::-1]]  # of equals the first
+        return np.where(rows < 0, 0, largest).astype(weight.dtype), kept.astype(weight.dtype), rows
+    made = np.zeros((bags, weight.shape[1]), wide.dtype)
+    counted = kept.astype(wide.dtype)
+    if mode == "mean":
+        counted /= np.maximum(np.bincount(bag[kept], minlength=bags), 1)[bag]
+    elif per_sample_weights is not None:
+        counted *= per_sample_weights
+    add_rows(made, bag[kept], picked * counted[kept][:, None])
+    return made.astype(weight.dtype), counted.astype(weight.dtype), np.empty(0, np.int64)
+
+
+def _bags_back(
+    xp: Any, g: Any, needs: Any, weight: Any, indices: Any, bag: Any, per_sample_weights: Any, mode: str,
+    padding_idx: int, scale_grad_by_freq: bool, counts: Any, rows: Any,
+) -> Any:  # fmt: skip
+    """Every look-up gets its bag's gradient times what it counts; with "max" the largest gets all of it."""
+    if mode == "max":
+        winners = xp.constant(np.maximum(rows, 0))
+        return (
+            xp.call(gather_back, g * xp.constant((rows >= 0).astype(dtype_of(g))), winners, dim=0, shape=weight.shape),
+            None, None, None,
+        )  # fmt: skip
+    spread = xp.call(_embedding, g, bag, padding_idx=-1, scale_grad_by_freq=False, sparse=False)
+    of_weights = None
+    if needs[3]:
+        looked_up = xp.call(
+            _embedding, weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False
+        )
+        kept = getattr(indices, "_array", indices) != padding_idx
+        of_weights = xp.sum(spread * looked_up, 1) * xp.constant(kept.astype(dtype_of(g)))
+    by = xp.constant(counts) if per_sample_weights is None else per_sample_weights
+    shares = spread * xp.expand_dims(by, 1)
+    back = xp.call(
+        embedding_back, shares, indices, rows=weight.shape[0], padding_idx=padding_idx,
+        scale_grad_by_freq=scale_grad_by_freq,
+    )  # fmt: skip
+    return (back if needs[0] else None), None, None, of_weights
+
+
+_bag = Primitive(
+    "embedding_bag",
+    _bag_sums,
+    _bags_back,
+    aux={"counts": None, "rows": None},
+    explain="rows of a table looked up and summed by bags; each row's gradient is the sum over its look-ups",
+)
+
+
+def _check_bags(weight: Any, offsets: Any, psw: Any, mode: str, freq: bool, sparse: bool) -> None:
+    """The errors that do not need the values."""
+    if weight.dim() != 2:
+        raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.dim()}")
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError("mode has to be one of sum, mean or max")
+    if mode == "max" and freq:
+        raise ValueError("max mode does not support scaling the gradient by the frequency")
+    if mode == "max" and sparse:
+        raise ValueError("max mode does not support sparse weights")
+    if psw is not None and mode != "sum":
+        raise NotImplementedError(
+            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' (got "
+            f"mode='{mode}'). Please open a feature request on GitHub."
+        )
+
+
+def _check_kinds(weight: ndarray, indices: ndarray, offsets: ndarray, psw: Any) -> None:
+    """The errors of types."""
+    end = "(while checking arguments for embedding_bag)"
+    for array in (indices, offsets):
+        if array.dtype not in (np.int64, np.int32):
+            raise RuntimeError(
+                "Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
+                f"torch.{legacy_name(array.dtype)}Tensor instead {end}"
+            )
+    if weight.dtype.kind not in "fV":
+        raise RuntimeError(
+            "Expected tensor for argument #1 'weight' to have one of the following scalar types: Half, BFloat16, Float, "
+            f"Double; but got torch.{legacy_name(weight.dtype)}Tensor instead {end}"
+        )
+    if psw is not None and psw.dtype != weight.dtype:
+        raise RuntimeError(
+            "Expected tensor for argument #1 'weight' to have the same type as tensor for argument #1 "
+            f"'per_sample_weights'; but type torch.{legacy_name(weight.dtype)}Tensor does not equal "
+            f"torch.{legacy_name(psw.dtype)}Tensor {end}"
+        )
+
+
+def _bounds(offsets: ndarray, count: int, include_last_offset: bool) -> ndarray:
+    """Where every bag begins, and where the last ends. RuntimeError unless they ascend from 0."""
+    if include_last_offset and not len(offsets):
+        raise RuntimeError("include_last_offset: number of offset should be at least 1")
+    bounds = offsets if include_last_offset else np.append(offsets, count if len(offsets) else 0)
+    if len(offsets) and offsets[0] != 0:
+        raise RuntimeError(
+            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, "
+            f"got {offsets[0]}"
+        )
+    if len(offsets) and offsets[-1] > count:
+        raise RuntimeError(
+            f"offsets[-1] can not be greater than input's length {count} but got offsets[-1] of {offsets[-1]}"
+        )
+    if (np.diff(bounds) < 0).any():
+        raise RuntimeError(f"offsets must not descend, but got {offsets.tolist()}")
+    return bounds
+
+
+def embedding_bag(
+    input: Any, weight: Any, offsets: Any = None, max_norm: float | None = None, norm_type: float = 2,
+    scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False, per_sample_weights: Any = None,
+    include_last_offset: bool = False, padding_idx: int | None = None,
+) -> Any:  # fmt: skip
+    """Sum, mean or maximum of the rows weight[input[i]] of every bag i ∈ [offsets[b], offsets[b + 1]) → (B, D).
+
+    input (B, n): B bags of n, without offsets; or (N) with offsets (B), (B + 1) with `include_last_offset`. An empty bag
+    gives 0. per_sample_weights, with "sum": the rows times these. padding_idx: look-ups that don't count.
+    """
+    if weight._array.dtype == np.int64 and input._array.dtype.kind == "f":
+        warnings.warn(
+            "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, input, ...)` is "
+            "deprecated, and should now be `embedding_bag(input, weight, ...)`.",
+            stacklevel=2,
+        )
+        weight, input = input, weight
+    psw = per_sample_weights
+    if psw is not None and psw.size() != input.size():
+        raise ValueError(
+            f"embedding_bag: If per_sample_weights ({psw.shape}) is not None, then it must have the same shape as the "
+            f"input ({input.shape})"
+        )
+    if input.dim() == 2:
+        if offsets is not None:
+            raise ValueError(
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length "
+                "sequences. However, found offsets of type <class 'torch.Tensor'>"
+            )
+        count, each = input.shape
+        if not each:
+            raise RuntimeError("step must be nonzero")
+        starts, include_last_offset = np.arange(0, count * each, each), False
+    elif input.dim() != 1:
+        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}")
+    elif not isinstance(offsets, Variable):
+        raise ValueError(f"offsets has to be a 1D Tensor but got {offsets}")
+    elif offsets.dim() != 1:
+        raise ValueError("offsets has to be a 1D Tensor")
+    else:
+        starts = np.asarray(offsets._array)
+    _check_bags(weight, offsets, psw, mode, scale_grad_by_freq, sparse)
+    indices = np.asarray(input._array).reshape(-1)
+    if max_norm is not None:
+        renormalize(weight, indices, max_norm, norm_type)
+    _check_kinds(weight._array, indices, starts, None if psw is None else psw._array)
+    rows = weight._array.shape[0]
+    if padding_idx is not None and not -rows <= padding_idx < rows:
+        raise RuntimeError(
+            f"padding_idx must be within the number of embeddings, -{rows} through {rows - 1}, but got {padding_idx}"
+        )
+    bounds = _bounds(starts, len(indices), include_last_offset)
+    end, bags = int(bounds[-1]), len(bounds) - 1
+    wrong = np.flatnonzero((indices < 0) | (indices >= rows))
+    if len(wrong):
+        raise RuntimeError(
+            f"Index {wrong[0]} of input takes value {indices[wrong[0]]} which is not in the valid range [0, {rows})"
+        )
+    return _bag(
+        weight, wrap(indices[:end]), wrap(np.repeat(np.arange(bags), np.diff(bounds))),
+        None if psw is None else psw.reshape(-1)[:end], mode=mode, bags=bags,
+        padding_idx=-1 if padding_idx is None else padding_idx % rows, scale_grad_by_freq=scale_grad_by_freq,
+    )  # fmt: skip
 
 
 def one_hot(tensor: Any, num_classes: int = -1) -> Any:

@@ -13,7 +13,7 @@ from numpy import ndarray
 from clew.core.primitive import Primitive
 from clew.dtypes import legacy_name
 from clew.ops._arguments import check_tensor
-from clew.ops.conv import Sizes, folded, unfolded, windows_out
+from clew.ops._windows import Sizes, folded, unfolded, windows_out
 
 __all__: list[str] = []  # `clew.nn.functional` shows them
 

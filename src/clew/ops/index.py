@@ -12,10 +12,11 @@ import numpy as np
 from numpy import ndarray
 
 from clew.core.inplace import store_out
+from clew.core.modes import holds
 from clew.core.primitive import Primitive
 from clew.core.variable import Variable, wrap
 from clew.dtypes import legacy_name
-from clew.ops._arguments import check_tensor, dtype_of, wrap_dim
+from clew.ops._arguments import check_tensor, dtype_of, within, wrap_dim
 from clew.ops._builders import broadcast_error, convert
 from clew.ops._views import embed
 from clew.ops.getitem import add_rows, as_number
@@ -69,9 +70,7 @@ def _index_of(function: str, index: Any) -> Any:
 
 def _in_bounds(index: ndarray, n: int, dim: int) -> None:
     """RuntimeError for an index that names no entry."""
-    if not index.size:
-        return
-    if index.max() >= n or index.min() < 0:
+    if not holds(within, index, 0, n):
         bad = index[(index < 0) | (index >= n)].reshape(-1)[0]
         raise RuntimeError(f"index {bad} is out of bounds for dimension {dim} with size {n}")
 
@@ -345,7 +344,7 @@ def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
     if i.dtype != np.int64 and i.dtype != np.int32:
         raise RuntimeError("index_select(): Expected dtype int32 or int64 for index")
     n = input._array.shape[dim] if input._array.ndim else 1
-    if i.size and (i.max() >= n or i.min() < 0):
+    if not holds(within, i, 0, n):
         raise IndexError("index out of range in self")
     if out is not None and out._array.dtype != input._array.dtype:
         raise RuntimeError("index_select(): self and result must have the same scalar type")
@@ -355,10 +354,17 @@ def index_select(input: Any, dim: int, index: Any, *, out: Any = None) -> Any:
 
 def _index_add_array(self: ndarray, index: ndarray, source: ndarray, *, dim: int, alpha: Any) -> ndarray:
     made = np.array(self, order="C")
+    source = source if alpha == 1 else source * made.dtype.type(alpha)
     if not made.ndim:
-        return made + (source * alpha).sum(dtype=made.dtype)
-    np.add.at(made, _along(dim, index.reshape(-1)), source if alpha == 1 else source * made.dtype.type(alpha))
-    return made
+        return made + source.sum(dtype=made.dtype)
+    if not made.size or not source.size:
+        return made
+    index, n = index.reshape(-1), made.shape[dim]
+    if not dim:
+        add_rows(made.reshape(n, -1), index, source.reshape(index.size, -1))
+        return made
+    added = _index_select_back(source, index, dim=dim, shape=made.shape)
+    return made + added
 
 
 _index_add = Primitive(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ from numpy import ndarray
 from clew.core.primitive import Primitive
 from clew.dtypes import legacy_name
 from clew.ops._arguments import check_tensor
-from clew.ops.conv import Sizes
-from clew.ops.pool import _check_rank, lowest, spatial_sizes
+from clew.ops._windows import Sizes
+from clew.ops.pool import _check_rank, spatial_sizes
 from clew.ops.sampling import rand
 
 __all__ = ["adaptive_max_pool1d"]
@@ -166,22 +167,34 @@ def bins(n: int, out: int) -> tuple[ndarray, ndarray]:
     return i * n // out, -((i + 1) * -n // out)
 
 
+@lru_cache(maxsize=16)
+def _members(size: Sizes, out: Sizes) -> ndarray:
+    """For every window the entries of the flattened input in it, in order: (windows, most entries of a window). A
+    shorter window has its last ones again."""
+    places: Any = np.zeros((1, 1), np.int64)
+    for n, o in zip(size, out, strict=True):
+        begin, end = bins(n, o)
+        longest = np.arange((end - begin).max(initial=0))
+        line = np.minimum(begin[:, None] + longest, end[:, None] - 1)
+        places = (places[:, None, :, None] * n + line[:, None, :]).reshape(len(places) * o, -1)
+    return np.ascontiguousarray(places)
+
+
 def _adaptive_max_arrays(self: ndarray, *, out: Sizes) -> tuple[ndarray, ndarray]:
     rank = len(out)
-    size = self.shape[self.ndim - rank :]
-    edges = [bins(n, o) for n, o in zip(size, out, strict=True)]
-    best = np.full((*self.shape[: self.ndim - rank], *out), lowest(self.dtype), self.dtype)
-    index = np.zeros(best.shape, np.int64)
-    first = True
-    for place in np.ndindex(*[int((end - begin).max(initial=0)) for begin, end in edges]):
-        at = [np.minimum(begin + p, end - 1) for p, (begin, end) in zip(place, edges, strict=True)]
-        value = self[(..., *np.ix_(*at))]
-        flat = np.ravel_multi_index(np.ix_(*at), size)
-        better = np.ones(value.shape, np.bool) if first else (value > best) | np.isnan(value)
-        np.copyto(index, flat, where=better)
-        np.copyto(best, value, where=better)
-        first = False
-    return best, index
+    flat, places = _flattened(self, rank), _members(self.shape[self.ndim - rank :], out)
+    shape = (*self.shape[: self.ndim - rank], *out)
+    if not math.prod(shape):
+        return np.empty(shape, self.dtype), np.empty(shape, np.int64)
+    values = flat.take(places, 1)
+    best = np.maximum.reduce(values, 2)
+    pick = values.argmax(2)
+    missing = np.isnan(best)
+    if missing.any():  # the last NaN of a window counts
+        last = values.shape[2] - 1 - np.isnan(values[..., ::-1]).argmax(2)
+        pick = np.where(missing, last, pick)
+    index = places[np.arange(len(places)), pick]
+    return best.reshape(shape), index.reshape(shape)
 
 
 _adaptive_maxes = {

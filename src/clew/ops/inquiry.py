@@ -10,6 +10,7 @@ from clew.core.promotion import result_dtype
 from clew.core.variable import Variable
 from clew.dtypes import dtype
 from clew.ops._arguments import check_tensor
+from clew.ops.storages import Storage
 
 __all__ = [
     "can_cast", "finfo", "get_num_threads", "iinfo", "is_complex", "is_floating_point", "is_nonzero", "is_storage",
@@ -23,8 +24,8 @@ def is_tensor(obj: Any) -> bool:
 
 
 def is_storage(obj: Any) -> bool:
-    """Whether `obj` is a storage: clew shows none."""
-    return False
+    """Whether `obj` is the memory of a tensor."""
+    return isinstance(obj, Storage)
 
 
 def is_floating_point(input: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from clew.core.modes import altered, switches
+from clew.core.modes import altered, holds, switches
 from clew.core.primitive import Primitive, watch
 from clew.core.promotion import result_dtype
 from clew.core.raw import total
@@ -16,25 +16,23 @@ from clew.dtypes import legacy_name
 from clew.ops._arguments import check_tensor
 from clew.ops._autocast import raised
 from clew.ops._builders import broadcast_error, convert, edge_of, recording, several
-from clew.ops.distance import pairwise_distance
 
 __all__ = [
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cosine_embedding_loss",
-    "gaussian_nll_loss", "hinge_embedding_loss", "huber_loss", "kl_div", "l1_loss", "margin_ranking_loss", "mse_loss",
-    "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "poisson_nll_loss",
-    "smooth_l1_loss", "soft_margin_loss", "triplet_margin_loss", "triplet_margin_with_distance_loss",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "gaussian_nll_loss", "huber_loss", "kl_div", "l1_loss",
+    "mse_loss", "poisson_nll_loss", "smooth_l1_loss",
 ]  # fmt: skip
 
 
 # ---- reduction --------------------------------------------------------------------------------------------------------
-def _reduce(values: np.ndarray, reduction: str) -> Any:
+def reduced(values: np.ndarray, reduction: str) -> Any:
+    """An array of losses reduced."""
     if reduction == "none":
         return values
     summed = total(values)
     return summed if reduction == "sum" else summed / values.size
 
 
-def _share(xp: Any, g: Any, count: int, reduction: str) -> Any:
+def share(xp: Any, g: Any, count: int, reduction: str) -> Any:
     """The gradient of one element's loss."""
     return g / count if reduction == "mean" else g
 
@@ -89,11 +87,11 @@ def _pointwise(name: str, loss: Any, slope: Any, node: str) -> Primitive:
     """A loss of the difference d = input − target: its values, and its slope in d."""
 
     def forward(self: Any, target: Any, *, reduction: str, parameter: float) -> Any:
-        return _reduce(loss(self - target, parameter), reduction)
+        return reduced(loss(self - target, parameter), reduction)
 
     def of_input(xp: Any, g: Any, self: Any, target: Any, reduction: str, parameter: float) -> Any:
         difference = self - target
-        return _share(xp, g, _size(difference), reduction) * slope(xp, difference, parameter)
+        return share(xp, g, _size(difference), reduction) * slope(xp, difference, parameter)
 
     def of_target(xp: Any, g: Any, self: Any, target: Any, reduction: str, parameter: float) -> Any:
         return -of_input(xp, g, self, target, reduction, parameter)
@@ -234,19 +232,23 @@ def huber_loss(
 # ---- binary classification ----------------------------------------------------------------------
 def _bce_forward(self: Any, target: Any, weight: Any, *, reduction: str) -> Any:
     losses = -(target * np.maximum(np.log(self), -100) + (1 - target) * np.maximum(np.log1p(-self), -100))
-    return _reduce(losses if weight is None else losses * weight, reduction)
+    return reduced(losses if weight is None else losses * weight, reduction)
 
 
 def _bce_gradients(xp: Any, g: Any, needs: Any, self: Any, target: Any, weight: Any, reduction: str) -> Any:
-    share = _share(xp, g, _size(self), reduction)
-    share = share if weight is None else share * weight
+    part = share(xp, g, _size(self), reduction)
+    part = part if weight is None else part * weight
     spread = (1 - self) * self
-    gx = share * (self - target) / xp.where(spread < 1e-12, spread * 0 + 1e-12, spread)
-    gt = share * (xp.log(1 - self) - xp.log(self)) if needs[1] else None
+    gx = part * (self - target) / xp.where(spread < 1e-12, spread * 0 + 1e-12, spread)
+    gt = part * (xp.log(1 - self) - xp.log(self)) if needs[1] else None
     return gx, gt, None
 
 
 _bce = Primitive("binary_cross_entropy", _bce_forward, _bce_gradients, node="BinaryCrossEntropyBackward0")
+
+
+def _probabilities(values: Any) -> bool:
+    return bool(((values >= 0) & (values <= 1)).all())
 
 
 def binary_cross_entropy(
@@ -269,7 +271,7 @@ def binary_cross_entropy(
         raise RuntimeError(f"Found dtype {legacy_name(target._array.dtype)} but expected {legacy_name(kind)}")
     if kind.kind not in "fV":
         raise NotImplementedError(f"\"binary_cross_entropy\" not implemented for '{legacy_name(kind)}'")
-    if not ((input._array >= 0) & (input._array <= 1)).all():
+    if not holds(_probabilities, input._array):
         raise RuntimeError("all elements of input should be between 0 and 1")
     return _bce(input, target, weight, reduction=reduction)
 
@@ -280,26 +282,26 @@ def _bcel_forward(self: Any, target: Any, weight: Any, pos_weight: Any, *, reduc
         losses = (1 - target) * self + softplus
     else:
         losses = (1 - target) * self + (1 + (pos_weight - 1) * target) * softplus
-    return _reduce(losses if weight is None else losses * weight, reduction)
+    return reduced(losses if weight is None else losses * weight, reduction)
 
 
 def _bcel_gradients(
     xp: Any, g: Any, needs: Any, self: Any, target: Any, weight: Any, pos_weight: Any, reduction: str
 ) -> Any:
     shape = self.shape
-    share = _share(xp, g, _size(self), reduction)
-    share = share if weight is None else share * weight
+    part = share(xp, g, _size(self), reduction)
+    part = part if weight is None else part * weight
     sigmoid = 0.5 * (xp.tanh(0.5 * self) + 1)
     if pos_weight is None:
-        gx = share * (sigmoid - target)
+        gx = part * (sigmoid - target)
     else:
-        gx = share * ((pos_weight * target + 1 - target) * sigmoid - pos_weight * target)
+        gx = part * ((pos_weight * target + 1 - target) * sigmoid - pos_weight * target)
     gt = None
     if needs[1]:
         gt = (
-            share * -self
+            part * -self
             if pos_weight is None
-            else share * (xp.log(1 - sigmoid) - pos_weight * xp.log(sigmoid))
+            else part * (xp.log(1 - sigmoid) - pos_weight * xp.log(sigmoid))
         )
     return (gx if gx.shape == shape else xp.sum_to(gx, shape)), gt, None, None
 
@@ -394,7 +396,8 @@ def gaussian_nll_loss(
     input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-06, reduction: str = "mean"
 ) -> Any:
     """½ (log σ² + (input − t)² / σ²), σ² kept above ε; with ½ log 2π where `full`."""
-    check_reduction(reduction)
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not valid")
     if not isinstance(var, Variable):
         var = input.new_full(input.shape, var)
     if var._array.shape != input._array.shape:
@@ -410,146 +413,3 @@ def gaussian_nll_loss(
     if full:
         losses = losses + 0.5 * float(np.log(2 * np.pi))
     return apply_reduction(losses, reduction)
-
-
-def hinge_embedding_loss(
-    input: Any,
-    target: Any,
-    margin: float = 1.0,
-    size_average: Any = None,
-    reduce: Any = None,
-    reduction: str = "mean",
-) -> Any:
-    """x where t = 1, max(0, margin − x) where t = −1."""
-    if altered and switches.autocast:
-        input, target = raised(input, target)
-    reduction = check_reduction(reduction, size_average, reduce)
-    zero = input.new_zeros(())
-    near = input.where(target == 1, zero)
-    far = (margin - input).clamp_min(0).where(target == -1, zero)
-    return apply_reduction(near + far, reduction)
-
-
-def margin_ranking_loss(
-    input1: Any, input2: Any, target: Any, margin: float = 0, size_average: Any = None, reduce: Any = None,
-    reduction: str = "mean",
-) -> Any:  # fmt: skip
-    """max(0, −t (x₁ − x₂) + margin)."""
-    if altered and switches.autocast:
-        input1, input2, target = raised(input1, input2, target)
-    reduction = check_reduction(reduction, size_average, reduce)
-    return apply_reduction((-target * (input1 - input2) + margin).clamp_min(0), reduction)
-
-
-def soft_margin_loss(
-    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
-) -> Any:
-    """log(1 + exp(−t x))."""
-    if altered and switches.autocast:
-        input, target = raised(input, target)
-    reduction = check_reduction(reduction, size_average, reduce)
-    return apply_reduction((-target * input).exp().log1p(), reduction)
-
-
-def cosine_embedding_loss(
-    input1: Any, input2: Any, target: Any, margin: float = 0, size_average: Any = None, reduce: Any = None,
-    reduction: str = "mean",
-) -> Any:  # fmt: skip
-    """1 − cos(x₁, x₂) where t = 1, max(0, cos − margin) where t = −1."""
-    if altered and switches.autocast:
-        input1, input2, target = raised(input1, input2, target)
-    reduction = check_reduction(reduction, size_average, reduce)
-    product = (input1 * input2).sum(-1)
-    square1 = (input1 * input1).sum(-1) + 1e-12
-    square2 = (input2 * input2).sum(-1) + 1e-12
-    cosine = product / (square1 * square2).sqrt()
-    zero = cosine.new_zeros(())
-    losses = (1 - cosine).where(target == 1, zero) + (cosine - margin).clamp_min(0).where(target == -1, zero)
-    return apply_reduction(losses, reduction)
-
-
-def triplet_margin_loss(
-    anchor: Any, positive: Any, negative: Any, margin: float = 1.0, p: float = 2, eps: float = 1e-6, swap: bool = False,
-    size_average: Any = None, reduce: Any = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
-    """max(0, d(a, p) − d(a, n) + margin) (Balntas et al. 2016)."""
-    if altered and switches.autocast:
-        anchor, positive, negative = raised(anchor, positive, negative)
-    return triplet_margin_with_distance_loss(
-        anchor, positive, negative, distance_function=lambda x, y: pairwise_distance(x, y, p, eps), margin=margin,
-        swap=swap, reduction=check_reduction(reduction, size_average, reduce),
-    )  # fmt: skip
-
-
-def triplet_margin_with_distance_loss(
-    anchor: Any, positive: Any, negative: Any, *, distance_function: Any = None, margin: float = 1.0, swap: bool = False,
-    reduction: str = "mean",
-) -> Any:  # fmt: skip
-    """max(0, d(a, p) − d(a, n) + margin) for a distance of one's own."""
-    if distance_function is None:
-        distance_function = pairwise_distance
-    near, far = distance_function(anchor, positive), distance_function(anchor, negative)
-    if swap:
-        far = far.minimum(distance_function(positive, negative))
-    return apply_reduction((margin + near - far).clamp_min(0), reduction)
-
-
-def multilabel_soft_margin_loss(
-    input: Any,
-    target: Any,
-    weight: Any = None,
-    size_average: Any = None,
-    reduce: Any = None,
-    reduction: str = "mean",
-) -> Any:
-    """Mean over classes of −(t log σ(x) + (1 − t) log σ(−x))."""
-    from clew.ops.activation import logsigmoid
-
-    reduction = check_reduction(reduction, size_average, reduce)
-    losses = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
-    losses = losses if weight is None else losses * weight
-    return apply_reduction(losses.sum(-1) / input._array.shape[-1], reduction)
-
-
-def multi_margin_loss(
-    input: Any, target: Any, p: int = 1, margin: float = 1.0, weight: Any = None, size_average: Any = None,
-    reduce: Any = None, reduction: str = "mean",
-) -> Any:  # fmt: skip
-    """Σ_{i≠t} max(0, margin − x_t + x_i)ᵖ / C."""
-    if altered and switches.autocast:
-        input, target = raised(input, target)
-    reduction = check_reduction(reduction, size_average, reduce)
-    if p not in (1, 2):
-        raise ValueError("only p == 1 and p == 2 supported")
-    x, t = (input.unsqueeze(0), target.reshape(1)) if input._array.ndim == 1 else (input, target)
-    classes = x._array.shape[1]
-    right = x.gather(1, t.unsqueeze(1))
-    losses = (margin - right + x).clamp_min(0)
-    losses = losses if p == 1 else losses * losses
-    if weight is not None:
-        losses = losses * weight[t].unsqueeze(1)
-    others = wrap((np.arange(classes) != t._array[:, None]).astype(x._array.dtype))
-    losses = (losses * others).sum(1) / classes
-    return apply_reduction(
-        losses.squeeze(0) if input._array.ndim == 1 and reduction == "none" else losses, reduction
-    )
-
-
-def multilabel_margin_loss(
-    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean"
-) -> Any:
-    """Σ over right classes j and wrong classes i of max(0, 1 − (x_j − x_i)) / C; targets end at the first −1."""
-    reduction = check_reduction(reduction, size_average, reduce)
-    x, t = (input.unsqueeze(0), target.unsqueeze(0)) if input._array.ndim == 1 else (input, target)
-    classes = x._array.shape[1]
-    listed = np.logical_and.accumulate(t._array >= 0, axis=1)
-    member = np.zeros(t._array.shape, dtype=bool)
-    rows = np.nonzero(listed)
-    member[rows[0], t._array[rows]] = True
-    right = x.gather(1, wrap(np.where(listed, t._array, 0)))
-    margins = (1 - right.unsqueeze(2) + x.unsqueeze(1)).clamp_min(0)
-    mask = wrap((listed[:, :, None] & ~member[:, None, :]).astype(x._array.dtype))
-    losses = (margins * mask).sum((1, 2)) / classes
-    return apply_reduction(
-        losses.squeeze(0) if input._array.ndim == 1 and reduction == "none" else losses, reduction
-    )

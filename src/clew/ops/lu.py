@@ -20,7 +20,7 @@ from clew.core.variable import wrap
 from clew.dtypes import legacy_name
 from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor
-from clew.ops._matrices import adjoint_of, failing, infos, lapack, named, over_batch, real_type, singular
+from clew.ops._matrices import adjoint_of, failing, lapack, named, over_batch, real_type, singular
 from clew.ops.linalg import matmul
 from clew.ops.solve import _check_solve, _solve_triangular, solve_triangular
 
@@ -29,30 +29,34 @@ __all__ = ["lu", "lu_solve", "lu_unpack"]
 
 # ---- LU ----------------------------------------------------------------------------------------------------------------------
 def _lu_arrays(A: ndarray) -> tuple[ndarray, ndarray, ndarray]:
-    """L and U in one, the rows exchanged (counted from 1), and P."""
+    """L and U in one, the rows exchanged, and where the first zero on U's diagonal stands (both counted from 1)."""
     routine = lapack("getrf", A.dtype)
 
     def factor(m: ndarray) -> tuple[Any, ...]:
-        packed, pivots, _ = routine(m)
-        return packed, (pivots + 1).astype(np.int32)
+        packed, pivots, info = routine(m)
+        return packed, (pivots + 1).astype(np.int32), np.int32(max(info, 0) if m.size else 0)
 
-    packed, pivots = over_batch(factor, A)
-    return packed, pivots, _permutation(pivots, A.shape[-2], real_type(A))
+    packed, pivots, info = over_batch(factor, A)
+    return packed, pivots, info
 
 
 def _permutation(pivots: ndarray, n: int, dtype: Any) -> ndarray:
     """P, whose columns are those of the identity as the exchanges of rows leave them: A = P·L·U."""
-    count, k = math.prod(pivots.shape[:-1]), pivots.shape[-1]
-    order = np.tile(np.arange(n), (count, 1))
-    rows = np.arange(count)
-    for i, other in enumerate(pivots.reshape(count, k).T - 1):
-        order[rows, i], order[rows, other] = order[rows, other], order[rows, i].copy()
-    return np.eye(n, dtype=dtype)[order].swapaxes(-1, -2).reshape(*pivots.shape[:-1], n, n)
+    count = math.prod(pivots.shape[:-1])
+    made = np.zeros((count, n, n), dtype)
+    columns = np.arange(n)
+    for matrix, exchanged in zip(made, pivots.reshape(count, pivots.shape[-1]).tolist(), strict=True):
+        rows = list(range(n))
+        for i, other in enumerate(exchanged):
+            rows[i], rows[other - 1] = rows[other - 1], rows[i]
+        matrix[rows, columns] = 1
+    return made.reshape(*pivots.shape[:-1], n, n)
 
 
-def _lu_back(xp: Any, g: Any, LU: Any, P: Any) -> Any:
+def _lu_back(xp: Any, g: Any, LU: Any, pivots: Any) -> Any:
     g, kind = g[0], real_type(LU)
     m, n = LU.shape[-2:]
+    P = xp.constant(_permutation(getattr(pivots, "_array", pivots), m, kind))
     k = min(m, n)
     below, above = (xp.constant(t(np.ones((m, n), kind), d)) for t, d in ((np.tril, -1), (np.triu, 0)))
     L = (LU * below)[..., :, :k] + xp.constant(np.eye(m, k, dtype=kind))
@@ -89,8 +93,7 @@ _lu_factor = Primitive(
     "linalg_lu_factor_ex",
     _lu_arrays,
     {"A": _lu_back},
-    outputs=("LU", "pivots"),
-    aux={"P": None},
+    outputs=("LU", "pivots", "info"),
     holomorphic=False,
     explain="A = P·L·U, L and U packed into one",
 )
@@ -127,8 +130,8 @@ def lu_factor(A: Any, *, pivot: bool = True, out: Any = None) -> Any:
     """(LU, pivots): A = P·L·U with L (ones on its diagonal) and U in one matrix; row i was exchanged for row pivots[i] (from 1)."""
     array = _checked(A)
     _check_pivot(pivot)
-    found = _lu_factor(A)
-    _zero_pivot("lu_factor", array, infos(array, singular)._array)
+    *found, info = _lu_factor(A)
+    _zero_pivot("lu_factor", array, info._array)
     return named(return_types.linalg_lu_factor, found, out)
 
 
@@ -136,10 +139,10 @@ def lu_factor_ex(A: Any, *, pivot: bool = True, check_errors: bool = False, out:
     """(LU, pivots, info): `lu_factor`, and 0 or the place of U's first zero on the diagonal."""
     array = _checked(A)
     _check_pivot(pivot)
-    info = infos(array, singular)
+    found = _lu_factor(A)
     if check_errors:
-        _zero_pivot("lu_factor_ex", array, info._array)
-    return named(return_types.linalg_lu_factor_ex, (*_lu_factor(A), info), out)
+        _zero_pivot("lu_factor_ex", array, found[2]._array)
+    return named(return_types.linalg_lu_factor_ex, found, out)
 
 
 def _unpack_back(xp: Any, g: Any, LU_shape: tuple[int, ...]) -> Any:
@@ -180,7 +183,7 @@ def linalg_lu(A: Any, *, pivot: bool = True, out: Any = None) -> Any:
     """(P, L, U) with A = P·L·U: P a permutation, L lower triangular with ones on its diagonal, U upper triangular."""
     array = _checked(A)
     _check_pivot(pivot)
-    packed, pivots = _lu_factor(A)
+    packed, pivots, _ = _lu_factor(A)
     permutation = wrap(_permutation(pivots._array, array.shape[-2], array.dtype))
     return named(return_types.linalg_lu, (permutation, *_linalg_lu_unpack(packed)), out)
 

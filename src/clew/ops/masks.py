@@ -329,15 +329,16 @@ def _triangle_indices(name: str, triangle: Any) -> Any:
     def op(
         row: int, col: int, offset: int = 0, *, dtype: Any = int64, device: Any = None, layout: Any = None
     ) -> Any:
-        for n in ("row", "col"):
-            if (row if n == "row" else col) < 0:
-                raise RuntimeError(f"{n} must be non-negative, got{row if n == 'row' else col}")
-        return wrap(np.stack(triangle(row, offset, col)).astype(dtype.np))
+        for n, count in (("row", row), ("col", col)):
+            if count < 0:
+                raise RuntimeError(f"{n} must be non-negative, got{count}")
+        kept = triangle(np.arange(row)[:, None] + offset, np.arange(col))
+        return wrap(np.array(kept.nonzero(), dtype.np))
 
     op.__name__ = op.__qualname__ = name
     op.__doc__ = f"The positions of the {'lower' if name == 'tril_indices' else 'upper'} triangle of a matrix, as two rows."
     return op
 
 
-tril_indices = _triangle_indices("tril_indices", np.tril_indices)
-triu_indices = _triangle_indices("triu_indices", np.triu_indices)
+tril_indices = _triangle_indices("tril_indices", np.greater_equal)
+triu_indices = _triangle_indices("triu_indices", np.less_equal)

@@ -16,7 +16,7 @@ from clew.core.variable import wrap
 from clew.dtypes import legacy_name
 from clew.ops import reduce
 from clew.ops import shape as shapes
-from clew.ops._arguments import check_tensor, wrap_dim, wrap_dims
+from clew.ops._arguments import check_tensor, dtype_of, wrap_dim, wrap_dims
 from clew.ops._autocast import raised
 from clew.ops._builders import broadcast_error, convert
 from clew.ops._matrices import checked
@@ -25,7 +25,7 @@ from clew.ops.factor import svdvals
 from clew.ops.linalg import widely
 from clew.ops.solve import inv
 
-__all__ = ["cdist", "cosine_similarity", "cross", "pairwise_distance"]
+__all__ = ["cdist", "cosine_similarity", "cross", "pairwise_distance", "pdist"]
 
 
 # ---- norms of matrices -------------------------------------------------------------------------------------------------
@@ -122,9 +122,20 @@ def matrix_rank(
 
 
 # ---- products of vectors ----------------------------------------------------------------------------------------------------
+def _cross_array(self: ndarray, other: ndarray, *, dim: int) -> ndarray:
+    """a₂b₃ - a₃b₂ and so on: the vectors' numbers turned by one, and by two."""
+    lead: tuple[Any, ...] = (slice(None),) * dim
+    shape = self.shape
+    made = np.empty(shape if shape == other.shape else np.broadcast_shapes(shape, other.shape), self.dtype)
+    for i, (j, k) in enumerate(((1, 2), (2, 0), (0, 1))):
+        one, two = (*lead, j), (*lead, k)
+        np.subtract(self[one] * other[two], self[two] * other[one], out=made[(*lead, i, ...)])
+    return made
+
+
 _cross: Primitive = Primitive(
     "linalg_cross",
-    lambda self, other, *, dim: np.cross(self, other, axis=dim),
+    _cross_array,
     {
         "self": lambda xp, g, other, dim: xp.call(_cross, other, g, dim=dim),
         "other": lambda xp, g, self, dim: xp.call(_cross, g, self, dim=dim),
@@ -143,7 +154,7 @@ def linalg_cross(input: Any, other: Any, *, dim: int = -1, out: Any = None) -> A
         raise RuntimeError(
             f"linalg.cross: inputs dimension {dim} must have length 3. Got {a.shape[at]} and {b.shape[at]}"
         )
-    want = result_dtype(input, other).np
+    want = a.dtype if a.dtype is b.dtype else result_dtype(input, other).np
     try:
         result = _cross(convert(input, want), convert(other, want), dim=at)
     except ValueError:
@@ -169,10 +180,29 @@ def vecdot(x: Any, y: Any, *, dim: int = -1, out: Any = None) -> Any:
 
 
 # ---- distances --------------------------------------------------------------------------------------------------------------
-def _cdist_array(x1: ndarray, x2: ndarray, *, p: float) -> ndarray:
-    difference = np.abs(x1[..., :, None, :] - x2[..., None, :, :])
+_FEW_ROWS = 25
+
+
+def _euclidean(x1: ndarray, x2: ndarray) -> ndarray:
+    """√(‖x‖² + ‖y‖² - 2x·y), which is a matrix product; exact to about √ε."""
+    made = np.matmul(x1, x2.swapaxes(-1, -2))
+    made *= -2
+    made += np.add.reduce(x1 * x1, -1, keepdims=True)
+    made += np.add.reduce(x2 * x2, -1)[..., None, :]
+    np.maximum(made, 0, out=made)
+    return np.sqrt(made, out=made)
+
+
+def _cdist_array(x1: ndarray, x2: ndarray, *, p: float, product: bool) -> ndarray:
+    if product:
+        return _euclidean(x1, x2)
+    return _lengths(np.abs(x1[..., :, None, :] - x2[..., None, :, :]), p)
+
+
+def _lengths(difference: ndarray, p: float) -> ndarray:
+    """‖d‖ₚ over the last dimension, of |d|."""
     if p == 0:
-        return (difference != 0).sum(-1).astype(x1.dtype)
+        return (difference != 0).sum(-1).astype(difference.dtype)
     if p == 1:
         return np.add.reduce(difference, -1)
     if p == math.inf:
@@ -208,13 +238,23 @@ _cdist = Primitive(
         "x2": lambda xp, g, x1, x2, out, p: -xp.sum(_cdist_slope(xp, g, x1, x2, out, p), -3),
     },
     args=("x1", "x2"),
-    params=("p",),
+    params=("p", "product"),
     explain="the distances of all pairs of rows",
 )
 
 
+_MODES = {
+    "use_mm_for_euclid_dist_if_necessary": None,
+    "use_mm_for_euclid_dist": True,
+    "donot_use_mm_for_euclid_dist": False,
+}
+
+
 def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_euclid_dist_if_necessary") -> Any:
-    """‖x1ᵢ - x2ⱼ‖ₚ for all pairs of rows: (…, P, M), (…, R, M) → (…, P, R). The gradient at distance 0 is 0."""
+    """‖x1ᵢ - x2ⱼ‖ₚ for all pairs of rows: (…, P, M), (…, R, M) → (…, P, R). The gradient at distance 0 is 0.
+
+    Euclidean distances of more than 25 rows come from a matrix product, unless `compute_mode` says otherwise.
+    """
     if altered and switches.autocast:
         x1, x2 = raised(x1, x2)
     for number, x in enumerate((x1, x2)):
@@ -237,11 +277,90 @@ def cdist(x1: Any, x2: Any, p: float = 2.0, compute_mode: str = "use_mm_for_eucl
         raise RuntimeError("cdist only supports non-negative p values")
     if a.dtype != b.dtype:
         raise RuntimeError(f"expected scalar type {legacy_name(a.dtype)} but found {legacy_name(b.dtype)}")
-    return _cdist(x1, x2, p=float(p))
+    if compute_mode not in _MODES:
+        raise ValueError(f"{compute_mode} is not a valid value for compute_mode")
+    wanted = _MODES[compute_mode]
+    many = max(a.shape[-2], b.shape[-2]) > _FEW_ROWS
+    return _cdist(x1, x2, p=float(p), product=p == 2 and (many if wanted is None else wanted))
+
+
+def _of_pairs(xp: Any, v: Any, n: int) -> Any:
+    """A value for every pair i < j as a symmetric matrix, 0 on the diagonal."""
+    i, j = np.triu_indices(n, 1)
+    place = np.zeros((n, n), np.int64)
+    place[i, j] = place[j, i] = np.arange(len(i))
+    apart = 1 - np.eye(n, dtype=dtype_of(v))
+    square = xp.reshape(xp.take_along_axis(v, xp.constant(place.reshape(-1)), 0), (n, n))
+    return square * xp.constant(apart)
+
+
+def _pdist_array(self: ndarray, *, p: float) -> ndarray:
+    if p == 2 and self.dtype == np.float32 and len(self) > _FEW_ROWS:
+        return _euclidean_pairs(self)
+    i, j = _later(len(self)).nonzero()
+    return _lengths(np.abs(self[i] - self[j]), p)
+
+
+def _later(n: int) -> ndarray:
+    """An n × n mask of the pairs i < j."""
+    place = np.arange(n)
+    return place[:, None] < place
+
+
+_NEAR = (
+    1e-6  # of the largest square: where a difference of squares in float64 no longer tells float32 distances
+)
+
+
+def _euclidean_pairs(x: ndarray) -> ndarray:
+    """The distances of float32 rows by a matrix product in float64; of rows close to each other, by their difference."""
+    wide = x.astype(np.float64)
+    squares = np.add.reduce(wide * wide, 1)
+    matrix = np.matmul(wide, wide.T)
+    matrix *= -2
+    matrix += squares
+    matrix += squares[:, None]
+    made = matrix[_later(len(x))]
+    near = ~(made >= _NEAR * squares.max())
+    made = np.sqrt(made).astype(x.dtype)
+    if near.any():
+        i, j = (place[near] for place in _later(len(x)).nonzero())
+        made[near] = _lengths(np.abs(x[i] - x[j]), 2)
+    return made
+
+
+def _pdist_slope(xp: Any, g: Any, self: Any, out: Any, p: float) -> Any:
+    n = self.shape[0]
+    if n < 2:
+        return xp.zeros_like(self)
+    return xp.sum(_cdist_slope(xp, _of_pairs(xp, g, n), self, self, _of_pairs(xp, out, n), p), -2)
+
+
+_pdist = Primitive(
+    "pdist", _pdist_array, {"self": _pdist_slope}, explain="the distances of all pairs of rows"
+)
+
+
+def pdist(input: Any, p: float = 2) -> Any:
+    """‖xᵢ - xⱼ‖ₚ for all pairs i < j of rows: (N, M) → (N (N - 1) / 2). The gradient at distance 0 is 0."""
+    if altered and switches.autocast:
+        (input,) = raised(input)
+    array = check_tensor(input, "pdist")._array
+    if array.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {array.ndim}D")
+    if array.dtype.kind not in "fV":
+        raise RuntimeError("pdist only supports floating-point dtypes")
+    if p < 0:
+        raise RuntimeError("pdist only supports non-negative p values")
+    if array.dtype.itemsize == 2:
+        raise NotImplementedError(f"\"pdist\" not implemented for '{legacy_name(array.dtype)}'")
+    return _pdist(input, p=float(p))
 
 
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
     """‖x1 - x2 + eps‖ₚ of vectors in the last dimension, broadcast."""
+    check_tensor(x1, "pairwise_distance", "x1")
+    check_tensor(x2, "pairwise_distance", "x2", 2)
     return vector_norm(x1 - x2 + eps, p, -1, keepdim)
 
 
@@ -255,17 +374,13 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
             f"expected common dtype to be floating point, yet common dtype is {legacy_name(want)}"
         )
     x1, x2 = convert(x1, want.np), convert(x2, want.np)
-    try:
-        np.broadcast_shapes(x1._array.shape, x2._array.shape)
-    except ValueError:
-        raise broadcast_error(x1._array.shape, x2._array.shape) from None
-    first, second = [x / vector_norm(x, 2, dim, True).clamp_min(eps) for x in _same_rank(x1, x2)]
+    if x1._array.shape != x2._array.shape:
+        x1, x2 = shapes.broadcast_tensors(x1, x2)
+    first, second = (x / _at_least(vector_norm(x, 2, dim, True), eps) for x in (x1, x2))
     return reduce.sum(first * second, dim)
 
 
-def _same_rank(x: Any, y: Any) -> tuple[Any, Any]:
-    while x._array.ndim < y._array.ndim:
-        x = shapes.unsqueeze(x, 0)
-    while y._array.ndim < x._array.ndim:
-        y = shapes.unsqueeze(y, 0)
-    return x, y
+def _at_least(length: Any, eps: float) -> Any:
+    """max(length, eps), with the gradient of `length` also where eps is larger, as PyTorch has it."""
+    value = length.detach()
+    return length + (value.clamp_min(eps) - value)

@@ -63,8 +63,9 @@ def _statistics(input: Any, axes: tuple[int, ...], eps: float, *parameters: Any)
     array = input._array
     given = [t._array.dtype for t in parameters if t is not None]
     kind = FLOAT32 if given and given[0] == FLOAT32 else array.dtype
-    _, mean, rstd = norm._statistics(array.astype(compute_dtype(from_numpy(array.dtype))), axes, eps)
-    return wrap(mean.astype(kind)), wrap(rstd.astype(kind))
+    work = compute_dtype(from_numpy(array.dtype))
+    _, mean, rstd = norm._statistics(array.astype(work, copy=False), axes, eps)
+    return wrap(mean.astype(kind, copy=False)), wrap(rstd.astype(kind, copy=False))
 
 
 def native_layer_norm(

@@ -3,6 +3,7 @@ counts."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,13 +33,31 @@ __all__ = [
 ]
 
 
+# ---- elements by their place in a line ----------------------------------------------------------------------
+@lru_cache(maxsize=64)
+def _open_grid(shape: tuple[int, ...]) -> tuple[np.ndarray, ...]:
+    return tuple(np.indices(shape, sparse=True))
+
+
+def _lines(indices: Any, dim: int) -> tuple[Any, ...]:
+    """The key of the elements that stand at `indices` in the lines along `dim`."""
+    grid = list(_open_grid(indices.shape))
+    grid[dim] = indices
+    return tuple(grid)
+
+
+def take_along(array: Any, indices: Any, dim: int) -> Any:
+    """`np.take_along_axis` of equal shapes but for `dim`, in a third of its time where arrays are small."""
+    return array[_lines(indices, dim)]
+
+
 # ---- sorting -----------------------------------------------------------------------------------------------
 def _order(self: Any, dim: int, descending: bool) -> Any:
     """The indices that sort along `dim`, equal elements in their order; NaN counts as the largest."""
     if not descending:
-        return np.argsort(self, dim, kind="stable")
-    n = self.shape[dim]
-    return np.flip(n - 1 - np.argsort(np.flip(self, dim), dim, kind="stable"), dim)
+        return self.argsort(dim, kind="stable")
+    backwards = (*(slice(None),) * dim, slice(None, None, -1))
+    return (self.shape[dim] - 1 - self[backwards].argsort(dim, kind="stable"))[backwards]
 
 
 def _same(a: Any, b: Any) -> Any:
@@ -50,8 +69,8 @@ def _order_left(self: Any, dim: int, descending: bool, how: str, k: int = 0) -> 
     """As `_order`, but with equal elements where PyTorch's unstable algorithms leave them (see `ties`)."""
     order = _order(self, dim, descending)
     n = self.shape[dim]
-    lines = np.moveaxis(order, dim, -1)
-    ordered = np.take_along_axis(np.moveaxis(self, dim, -1), lines, -1)
+    lines = order.swapaxes(dim, -1)
+    ordered = take_along(self.swapaxes(dim, -1), lines, -1)
     same = _same(ordered[..., :-1], ordered[..., 1:])
     near = {"sort": slice(0, n if n > SHORT else 0), "top": slice(0, k), "quick": slice(max(k - 1, 0), k + 1)}
     tied = same[..., near[how]].any(-1).reshape(-1)
@@ -62,9 +81,9 @@ def _order_left(self: Any, dim: int, descending: bool, how: str, k: int = 0) -> 
     ranks = np.zeros_like(found)
     steps = np.zeros(found.shape, np.int64)
     np.cumsum(~same.reshape(-1, n - 1)[tied], -1, out=steps[:, 1:])
-    np.put_along_axis(ranks, found, steps, -1)
+    ranks[_lines(found, -1)] = steps
     flat[tied] = visit(ranks, how, k)
-    return np.moveaxis(flat.reshape(lines.shape), -1, dim)
+    return flat.reshape(lines.shape).swapaxes(-1, dim)
 
 
 _RADIX = 1 << 15  # PyTorch sorts a vector of as many integers by their digits, which is stable
@@ -79,7 +98,7 @@ def _sort_forward(self: Any, *, dim: int, descending: bool, stable: bool) -> Any
     else:
         order = _order_left(self, dim, descending, "sort")
     indices = np.ascontiguousarray(order)
-    return np.take_along_axis(self, indices, dim), indices
+    return take_along(self, indices, dim), indices
 
 
 def _unsort(xp: Any, g: Any, indices: Any, dim: Any, self_shape: Any) -> Any:
@@ -138,15 +157,15 @@ def _topk_forward(self: Any, *, k: int, dim: int, largest: bool) -> Any:
     if largest and 0 < k < n // 8 and self.dtype.kind != "b":  # a few of many: only they are sorted
         part = np.argpartition(self, n - k - 1, dim)[(*lead, slice(n - k - 1, None))]
         part.sort(dim)
-        order = _order(np.take_along_axis(self, part, dim), dim, True)
-        indices = np.take_along_axis(part, order, dim)
-        found = np.take_along_axis(self, indices, dim)
+        order = _order(take_along(self, part, dim), dim, True)
+        indices = take_along(part, order, dim)
+        found = take_along(self, indices, dim)
         kept = (*lead, slice(0, k))
         if not _same(found[kept], found[(*lead, slice(1, None))]).any():
             return found[kept], indices[kept]
     order = _order_left(self, dim, largest, "top", k) if k else _order(self, dim, largest)
     indices = np.ascontiguousarray(order[(*lead, slice(0, k))])
-    return np.take_along_axis(self, indices, dim), indices
+    return take_along(self, indices, dim), indices
 
 
 _topk = Primitive("topk", _topk_forward, {"self": _unsort}, outputs=("values", "indices"))
@@ -170,7 +189,7 @@ def topk(
 # ---- one rank of each line ---------------------------------------------------------------------------------
 def _at(self: Any, indices: Any, dim: int, keepdim: bool) -> Any:
     """The elements at `indices` (which keep the reduced dim) and the indices, as a reduction gives them."""
-    values = np.take_along_axis(self, indices, dim)
+    values = take_along(self, indices, dim)
     return (values, indices) if keepdim else (values.squeeze(dim), indices.squeeze(dim))
 
 
@@ -194,7 +213,7 @@ def _median_forward(nan_counts: bool) -> Any:
         nan = np.isnan(self)
         valid = n - np.add.reduce(nan, dim, keepdims=True, dtype=np.int64)
         rank = np.maximum(valid - 1, 0) // 2 if not nan_counts else np.where(valid < n, valid, (n - 1) // 2)
-        return _at(self, np.take_along_axis(order, rank, dim), dim, keepdim)
+        return _at(self, take_along(order, rank, dim), dim, keepdim)
 
     return forward
 
@@ -204,14 +223,15 @@ def _mode_forward(self: Any, *, dim: int, keepdim: bool) -> Any:
     if not self.ndim:
         return np.array(self), np.int64(0)
     order = _order_left(self, dim, False, "sort")
-    ordered = np.moveaxis(np.take_along_axis(self, order, dim), dim, -1)
+    ordered = take_along(self, order, dim).swapaxes(dim, -1)
     n = ordered.shape[-1]
-    starts = np.ones(ordered.shape, np.bool)
+    starts = np.empty(ordered.shape, np.bool)
+    starts[..., 0] = True
     starts[..., 1:] = ordered[..., 1:] != ordered[..., :-1]
-    first = np.maximum.accumulate(np.where(starts, np.arange(n), 0), -1)
-    run = np.arange(n) - first  # how many equal ones stand before
+    place = np.arange(n)
+    run = place - np.maximum.accumulate(starts * place, -1)  # how many equal ones stand before
     last = np.argmax(run, -1)[..., None]  # the first run of the greatest length ends here
-    return _at(self, np.take_along_axis(order, np.moveaxis(last, -1, dim), dim), dim, keepdim)
+    return _at(self, take_along(order, last.swapaxes(-1, dim), dim), dim, keepdim)
 
 
 _SELECTED = {
@@ -263,17 +283,22 @@ def _share(xp: Any, g: Any, self: Any, result: Any) -> Any:
     return g * hit / xp.sum(hit)
 
 
-def _median_all(name: str, along: Any) -> Primitive:
+def _median_all(name: str, nan_counts: bool) -> Primitive:
     def forward(self: Any) -> Any:
         if not self.size:
             return self.dtype.type(np.nan) if self.dtype.kind == "f" else np.iinfo(self.dtype).min
-        return along(self.reshape(-1), dim=0, keepdim=False)[0]
+        n = self.size
+        if self.dtype.kind == "f":
+            n -= np.count_nonzero(np.isnan(self))
+            if not n or (nan_counts and n < self.size):
+                return self.dtype.type(np.nan)
+        return np.partition(self, (n - 1) // 2, None)[(n - 1) // 2]  # NaNs stand last
 
     return Primitive(name, forward, {"self": _share}, outputs=("result",))
 
 
-def _median(name: str, along: Primitive, formula: str) -> Any:
-    whole = _median_all(name, along.forward)
+def _median(name: str, along: Primitive, formula: str, nan_counts: bool) -> Any:
+    whole = _median_all(name, nan_counts)
 
     @numpy_names
     def median(input: Any, dim: Any = None, keepdim: bool = False, *, out: Any = None) -> Any:
@@ -290,8 +315,8 @@ def _median(name: str, along: Primitive, formula: str) -> Any:
     return median
 
 
-median = _median("median", _median_dim, "; NaN where there is one")
-nanmedian = _median("nanmedian", _nanmedian_dim, " of the elements that are not NaN")
+median = _median("median", _median_dim, "; NaN where there is one", True)
+nanmedian = _median("nanmedian", _nanmedian_dim, " of the elements that are not NaN", False)
 
 
 # ---- quantiles ---------------------------------------------------------------------------------------------

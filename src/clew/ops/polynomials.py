@@ -39,9 +39,10 @@ def _orthogonal(name: str, polynomial: Polynomial, explain: str) -> Operator:
     def forward(x: Any, n: Any) -> Any:
         degree = np.asarray(n).astype(np.int64)
         values = polynomial(np.maximum(degree, 0), np.asarray(x, np.float64))
-        # infinity times nothing is 1 in degree 0, where the recurrences make it NaN
-        made = np.where(degree < 0, 0, np.where(degree == 0, 1, values))
-        return made.astype(np.result_type(x, n) if hasattr(n, "dtype") else x.dtype)
+        # infinity times nothing is 1 in degree 0, where the recurrences make it NaN; below, all is 0
+        made = np.where(degree > 0, values, degree == 0)
+        number = not hasattr(n, "dtype") or n.dtype is x.dtype
+        return made.astype(x.dtype if number else np.result_type(x, n))
 
     def check(x: Any, n: Any, want: dtype) -> None:
         if want.category == 3 or (want.category == 2 and want.itemsize == 2):

@@ -1,13 +1,15 @@
 """Pooling: the maximum, the mean, the norm of windows.
 
-Windows are handled by a loop over the places in the kernel, each of which sees one strided slice of the input: for the
-small kernels of pooling this is faster than copying windows, and the same slices serve the gradient.
+Many windows are handled by a loop over the places in the kernel, each of which sees one strided slice of the input: for
+the small kernels of pooling this is faster than copying windows, and the same slices serve the gradient. A few windows
+are copied side by side, which takes fewer calls.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +20,7 @@ from clew.core.primitive import Primitive
 from clew.core.variable import wrap
 from clew.dtypes import legacy_name
 from clew.ops._arguments import check_tensor
-from clew.ops.conv import Sizes, taps
+from clew.ops._windows import Sizes, taps, windows
 from clew.ops.linalg import widely
 
 __all__ = ["avg_pool1d", "max_pool1d", "max_pool1d_with_indices", "max_pool2d", "max_pool3d"]
@@ -26,6 +28,7 @@ __all__ = ["avg_pool1d", "max_pool1d", "max_pool1d_with_indices", "max_pool2d", 
 
 # ---- windows -------------------------------------------------------------------------------------------------------------
 _INTS = {1: "one int", 2: "two ints", 3: "three ints"}
+_FEW = 1 << 12  # numbers in all windows together that are copied side by side
 
 
 def spatial_sizes(
@@ -54,13 +57,11 @@ def pooled_size(n: int, k: int, s: int, p: int, d: int, ceil_mode: bool) -> int:
 def _bordered(x: ndarray, window: dict[str, Sizes], value: Any) -> ndarray:
     """`x` with the border that its windows need."""
     lead = x.ndim - len(window["kernel"])
-    numbers = zip(
-        x.shape[lead:], *[window[n] for n in ("kernel", "stride", "padding", "dilation", "out")], strict=True
-    )
-    shape = tuple([max(n + 2 * p, (o - 1) * s + d * (k - 1) + 1) for n, k, s, p, d, o in numbers])
+    shape = _border_of(x.shape[lead:], window)
     if shape == x.shape[lead:]:
         return x
-    made = np.full((*x.shape[:lead], *shape), value, x.dtype)
+    made = np.empty((*x.shape[:lead], *shape), x.dtype)
+    made.fill(value)
     made[_inside(x.shape[lead:], window)] = x
     return made
 
@@ -73,8 +74,25 @@ def _taps(window: dict[str, Sizes]) -> Any:
     return taps(window["kernel"], window["stride"], window["dilation"], window["out"])
 
 
+def _side_by_side(x: ndarray, window: dict[str, Sizes]) -> ndarray | None:
+    """The windows of a bordered `x` as rows, (windows, places in the kernel), where they are few."""
+    kernel = window["kernel"]
+    lead, places = x.shape[: x.ndim - len(kernel)], math.prod(kernel)
+    count = math.prod(lead) * math.prod(window["out"])
+    if not 0 < count * places <= _FEW or x.dtype.kind == "V":
+        return None
+    return windows(x, kernel, window["stride"], window["dilation"], window["out"]).reshape(count, places)
+
+
 def _border_of(size: Sizes, window: dict[str, Sizes]) -> Sizes:
-    numbers = zip(size, *[window[n] for n in ("kernel", "stride", "padding", "dilation", "out")], strict=True)
+    return _bordered_size(size, *window.values())
+
+
+@lru_cache(maxsize=512)
+def _bordered_size(
+    size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, out: Sizes
+) -> Sizes:
+    numbers = zip(size, kernel, stride, padding, dilation, out, strict=True)
     return tuple([max(n + 2 * p, (o - 1) * s + d * (k - 1) + 1) for n, k, s, p, d, o in numbers])
 
 
@@ -86,19 +104,30 @@ def lowest(dtype: Any) -> Any:
 def _max_arrays(self: ndarray, *, window: dict[str, Sizes]) -> tuple[ndarray, ndarray]:
     """The maximum of every window and the number of the place in the kernel where it stands (of equals, the first)."""
     x = _bordered(self, window, lowest(self.dtype))
-    best: Any = None
-    count = math.prod(window["kernel"])
-    for k, seen in _taps(window):
-        value = x[seen]
-        if best is None:
-            best = value.copy()
-            place = np.zeros(best.shape, np.uint8 if count <= 256 else np.int32)
-        else:
-            np.copyto(place, k, where=value > best)
-            np.maximum(best, value, out=best)
+    kind = np.dtype(np.uint8 if math.prod(window["kernel"]) <= 256 else np.int32)
+    rows = _side_by_side(x, window)
+    if rows is not None:
+        shape = (*self.shape[: self.ndim - len(window["out"])], *window["out"])
+        place = rows.argmax(1).astype(kind).reshape(shape)
+        best = np.maximum.reduce(rows, 1).reshape(shape)
+    else:
+        best, place = _max_by_taps(x, window, kind)
     if self.dtype.kind in "fV" and np.isnan(best).any():  # the last NaN of a window counts
         for k, seen in _taps(window):
             np.copyto(place, k, where=np.isnan(x[seen]))
+    return best, place
+
+
+def _max_by_taps(x: ndarray, window: dict[str, Sizes], kind: Any) -> tuple[ndarray, ndarray]:
+    best: Any = None
+    for k, seen in _taps(window):
+        value = x[seen].copy()
+        if best is None:
+            best, place = value, np.zeros(value.shape, kind)
+        else:
+            better = np.multiply(value > best, kind.type(k), dtype=kind)
+            np.maximum(place, better, out=place)  # no branches: k only grows
+            np.maximum(best, value, out=best)
     return best, place
 
 
@@ -153,9 +182,9 @@ def _max_pool_primitive(rank: int) -> Primitive:
         f"max_pool{rank}d_with_indices",
         _max_arrays,
         {"self": lambda xp, g, self_shape, place, window: xp.call(
-            _put_back, g, xp.constant(place), window=window, size=self_shape[len(self_shape) - rank :]
+            _put_back, g[0], place, window=window, size=self_shape[len(self_shape) - rank :]
         )},
-        aux={"place": None},
+        outputs=("result", "place"),
         node="SqueezeBackward1" if rank == 1 else f"MaxPool{rank}DWithIndicesBackward0",
         explain="the maximum of every window, to which its gradient goes",
     )  # fmt: skip
@@ -166,13 +195,22 @@ _max_pools = {rank: _max_pool_primitive(rank) for rank in (1, 2, 3)}
 
 def _flat_indices(place: ndarray, size: Sizes, window: dict[str, Sizes]) -> ndarray:
     """Places in the kernel as positions in the flattened input."""
-    made = np.zeros(place.shape, np.int64)
-    places = np.unravel_index(place, window["kernel"])
-    rank = len(size)
-    for dim, (at, n) in enumerate(zip(places, size, strict=True)):
-        first = np.arange(window["out"][dim]) * window["stride"][dim] - window["padding"][dim]
-        made = made * n + first.reshape((-1,) + (1,) * (rank - 1 - dim)) + at * window["dilation"][dim]
+    first, within = _positions(size, *window.values())
+    made: ndarray = within[place]
+    made += first
     return made
+
+
+@lru_cache(maxsize=64)
+def _positions(
+    size: Sizes, kernel: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, out: Sizes
+) -> tuple[ndarray, ndarray]:
+    """In the flattened input: where every window begins, and how far behind that each place in the kernel stands."""
+    first, within = np.zeros((), np.int64), np.zeros((), np.int64)
+    for n, k, s, p, d, o in zip(size, kernel, stride, padding, dilation, out, strict=True):
+        first = first[..., None] * n + (np.arange(o) * s - p)
+        within = within[..., None] * n + np.arange(k) * d
+    return first, within.reshape(-1)
 
 
 # ---- arguments -----------------------------------------------------------------------------------------------------------
@@ -194,17 +232,26 @@ def _window(
     steps = spatial_sizes(stride, rank, function, "stride", omitted) if given else kernel
     border = spatial_sizes(padding, rank, function, "padding", rule)
     spread = spatial_sizes(dilation, rank, function, "dilation", "must be either a single int, or")
-    size = input._array.shape[-rank:]
+    return _fitted(function, input._array.shape, kernel, steps, border, spread, ceil_mode)
+
+
+@lru_cache(maxsize=512)
+def _fitted(
+    function: str, shape: Sizes, kernel: Sizes, steps: Sizes, border: Sizes, spread: Sizes, ceil_mode: bool
+) -> dict[str, Sizes]:
+    """The windows of an input of some shape, checked, and how many there are."""
+    rank = len(kernel)
+    size = shape[-rank:]
     window = {"kernel": kernel, "stride": steps, "padding": border, "dilation": spread}
     if function == "max_pool1d":
         _check_line(kernel[0], steps[0], border[0], spread[0])
     else:
         _check_placing(window)
-        _check_extents(function, rank, input._array.shape, window)
+        _check_extents(function, rank, shape, window)
     numbers = zip(size, kernel, steps, border, spread, strict=True)
     out = tuple([pooled_size(n, k, s, p, d, ceil_mode) for n, k, s, p, d in numbers])
     if min(out) < 1:
-        _too_small(function, input._array.shape[-rank - 1], size, out)
+        _too_small(function, shape[-rank - 1], size, out)
     return {**window, "out": out}
 
 
@@ -326,7 +373,7 @@ def _max_pool(rank: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
         if return_indices:
             return pool_with_indices(input, kernel_size, stride, padding, dilation, ceil_mode)
         window = settle(name, input, kernel_size, stride, padding, dilation, ceil_mode)
-        return _max_pools[rank](input, window=window)
+        return _max_pools[rank](input, window=window)[0]
 
     def pool_with_indices(
         input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False,
@@ -334,9 +381,8 @@ def _max_pool(rank: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     ) -> Any:  # fmt: skip
         function = "max_pool1d_with_indices" if rank == 1 else name
         window = settle(function, input, kernel_size, stride, padding, dilation, ceil_mode)
-        place = _max_arrays(input._array, window=window)[1]
-        flat = _flat_indices(place, input._array.shape[-rank:], window)
-        return _max_pools[rank](input, window=window), wrap(flat)
+        result, place = _max_pools[rank](input, window=window)
+        return result, wrap(_flat_indices(place._array, input._array.shape[-rank:], window))
 
     pool.__name__ = pool.__qualname__ = name
     pool_with_indices.__name__ = pool_with_indices.__qualname__ = f"{name}_with_indices"
@@ -363,11 +409,14 @@ def _max_pool(rank: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
 def _sum_windows(self: ndarray, *, window: dict[str, Sizes], divisor: Any) -> ndarray:
     """The sum of every window over `divisor`, a number or an array of the windows' shape."""
     x = _bordered(self, window, 0)
-    made: Any = None
-    for _, seen in _taps(window):
-        if made is None:
-            made = x[seen].copy()
-        else:
+    rows = _side_by_side(x, window)
+    if rows is not None:
+        lead = self.shape[: self.ndim - len(window["out"])]
+        made = np.add.reduce(rows, 1, dtype=x.dtype).reshape((*lead, *window["out"]))
+    else:
+        (_, first), *others = _taps(window)
+        made = x[first].copy()
+        for _, seen in others:
             made += x[seen]
     if made.dtype.kind in "iu":
         return np.trunc(made / divisor).astype(made.dtype)
@@ -415,9 +464,16 @@ _avg_pools: dict[int, Primitive] = {rank: _avg_pool_primitive(rank) for rank in 
 
 def _divisor(size: Sizes, window: dict[str, Sizes], count_include_pad: bool) -> Any:
     """How many numbers each window holds: a number where all hold as many, else an array."""
+    kernel = window["kernel"]
+    if _border_of(size, window) == size or (
+        count_include_pad
+        and _border_of(size, window)
+        == tuple([n + 2 * p for n, p in zip(size, window["padding"], strict=True)])
+    ):
+        return math.prod(kernel)
     counts: Any = 1
     for n, k, s, p, o in zip(
-        size, *[window[name] for name in ("kernel", "stride", "padding", "out")], strict=True
+        size, kernel, *[window[name] for name in ("stride", "padding", "out")], strict=True
     ):
         start = np.arange(o) * s - p
         end = np.minimum(start + k, n + p)

@@ -109,15 +109,21 @@ def geqrf(input: Any, *, out: Any = None) -> Any:
 
 def _reflectors(input: ndarray) -> ndarray:
     """The vectors vᵢ, as columns: ones on the diagonal, what is given below it."""
-    return np.tril(input, -1) + np.eye(*input.shape[-2:], dtype=input.dtype)
+    made = np.tril(input, -1)
+    at = np.arange(min(input.shape[-2:]))
+    made[..., at, at] = 1
+    return made
 
 
 def _householder_arrays(input: ndarray, tau: ndarray) -> ndarray:
-    made = np.broadcast_to(np.eye(*input.shape[-2:], dtype=input.dtype), input.shape).copy()
-    columns = _reflectors(input)
+    made = np.zeros_like(input)
+    at = np.arange(min(input.shape[-2:]))
+    made[..., at, at] = 1
+    columns = _reflectors(input)[..., : tau.shape[-1]]
+    scaled, rows = columns * tau[..., None, :], np.conj(columns).swapaxes(-1, -2)
     for i in range(tau.shape[-1])[::-1]:  # the last is applied first
-        v = columns[..., :, i : i + 1]
-        made -= tau[..., i, None, None] * v @ (np.conj(v.swapaxes(-1, -2)) @ made)
+        one = slice(i, i + 1)
+        made -= scaled[..., one] @ (rows[..., one, :] @ made)
     return made
 
 
@@ -220,7 +226,13 @@ def ormqr(
                 f"has dtype {legacy_name(array.dtype)}"
             )
     m, n = a.shape[-2:]
-    whole = input[..., :m] if n >= m else cat([input, zeros(*a.shape[:-1], m - n, dtype=input.dtype)], -1)
+    whole = (
+        input
+        if n == m
+        else input[..., :m]
+        if n > m
+        else cat([input, zeros(*a.shape[:-1], m - n, dtype=input.dtype)], -1)
+    )
     q = householder_product(whole, tau)
     if transpose:
         q = shapes.adjoint(q)

@@ -75,14 +75,17 @@ def arange(
     if end is None:
         start, end = 0, start
     start, end, step = _value(0 if start is MISSING else start), _value(end), _value(step)
+    whole = True
     for value, name, position in ((start, "start", 1), (end, "end", 1), (step, "step", 3)):
+        if isinstance(value, (int, np.integer)):
+            continue
+        whole = False
         if isinstance(value, complex):
             raise RuntimeError("value cannot be converted to type double without overflow")
-        if not isinstance(value, (int, float, np.integer, np.floating)):
+        if not isinstance(value, (float, np.floating)):
             raise TypeError(
                 f"arange(): argument '{name}' (position {position}) must be Number, not {type(value).__name__}"
             )
-    whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
     if out is not None:
         dtype = out_dtype(dtype, out)
     want = as_dtype(dtype, "arange") or (int64 if whole else defaults.dtype)
@@ -106,6 +109,8 @@ def _arranged(start: Any, end: Any, step: Any, want: dtype) -> np.ndarray:
     values = fused(np.arange(count, dtype=work), work(step), work(start)).astype(want.np)
     lanes = _VECTOR_BYTES // want.itemsize
     whole = count - count % (2 * lanes)
+    if not whole:
+        return values
     first = values[:whole:lanes, None].astype(work)
     values[:whole] = fused(np.arange(lanes, dtype=work), work(step), first).astype(want.np).ravel()
     return values

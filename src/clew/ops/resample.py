@@ -141,8 +141,21 @@ def _corners(axes: list[_Axis], size: Sizes) -> Iterator[tuple[tuple[int, ...], 
 # ---- the pixels themselves -------------------------------------------------------------------------------------------------
 def _read_array(self: ndarray, *, index: ndarray, exists: ndarray) -> ndarray:
     """(N, C, *size) at places of the flattened image, (N, P), as (N, C, P); 0 where there is no pixel."""
-    flat = self.reshape((*self.shape[:2], math.prod(self.shape[2:])))
-    return np.take_along_axis(flat, index[:, None], 2) * exists[:, None]
+    rows = _pixels(self).take(_rows(index, self.shape), 0)
+    rows *= exists.reshape(-1, 1)
+    return rows.reshape((*index.shape, self.shape[1])).transpose(0, 2, 1)
+
+
+def _pixels(x: ndarray) -> ndarray:
+    """(N, C, *size) as one row for each pixel, with all its channels: what is read at a point lies side by side."""
+    n, c = x.shape[:2]
+    count = math.prod(x.shape[2:])
+    return x.reshape((n, c, count)).transpose(0, 2, 1).reshape((n * count, c))
+
+
+def _rows(index: ndarray, shape: Sizes) -> ndarray:
+    """Which rows of `_pixels` the places of each image, (N, P), are."""
+    return (index + np.arange(0, shape[0] * math.prod(shape[2:]), math.prod(shape[2:]))[:, None]).reshape(-1)
 
 
 def _put_array(grad: ndarray, *, index: ndarray, exists: ndarray, size: Sizes) -> ndarray:
@@ -177,12 +190,14 @@ def _sample_arrays(input: ndarray, grid: ndarray, *, mode: int, padding: int, al
     size = input.shape[2:]
     axes = _axes(grid, size, mode, padding, align_corners)
     weights = [_weights(axis.part, mode) for axis in axes]
-    made = np.zeros((*input.shape[:2], math.prod(grid.shape[1:-1])), input.dtype)
+    points = (input.shape[0], math.prod(grid.shape[1:-1]))
+    pixels = _pixels(input)
+    made = np.zeros((math.prod(points), input.shape[1]), input.dtype)
     for corner, index, exists in _corners(axes, size):
-        weight = math.prod((w[k] for w, k in zip(weights, corner, strict=True)), start=input.dtype.type(1))
-        made += _read_array(input, index=index, exists=exists) * (
-            weight[:, None] if isinstance(weight, ndarray) else weight
-        )
+        part = pixels.take(_rows(index, input.shape), 0)
+        part *= (_product(weights, corner) * exists).reshape(-1, 1)
+        made += part
+    made = np.ascontiguousarray(made.reshape((*points, input.shape[1])).transpose(0, 2, 1))
     return made.reshape((*input.shape[:2], *grid.shape[1:-1]))
 
 

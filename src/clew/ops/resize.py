@@ -10,6 +10,7 @@ import math
 import operator
 import warnings
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,7 @@ _adaptive = {
 }
 
 
+@lru_cache(maxsize=16)
 def _averages(n: int, out: int) -> ndarray | None:
     """The matrix of means over the windows of adaptive pooling."""
     if n == out:
@@ -118,6 +120,7 @@ def _nearest(n: int, out: int, scale: float | None, exact: bool) -> ndarray:
     return np.minimum(np.floor(at).astype(np.int64), n - 1)
 
 
+@lru_cache(maxsize=16)
 def _weights(n: int, out: int, mode: str, scale: float | None, align_corners: bool, kind: Any) -> ndarray:
     """The matrix that brings a dimension of size n to size `out`."""
     made = np.zeros((out, n), kind)
@@ -165,6 +168,7 @@ _FILTERS: dict[str, tuple[float, Callable[[ndarray], ndarray]]] = {  # half its 
 }
 
 
+@lru_cache(maxsize=16)
 def _smooth_weights(
     n: int, out: int, mode: str, scale: float | None, align_corners: bool, kind: Any
 ) -> ndarray:

@@ -43,12 +43,14 @@ def _places(data: ndarray, starts: ndarray, counts: ndarray) -> tuple[ndarray, n
     starts, counts: of each line's segments (…, S); rows count over all dims up to the segmented one.
     """
     n = data.shape[starts.ndim - 1]
-    segments = starts.shape[-1]
-    first = starts + n * np.arange(starts.size // (segments or 1)).reshape(*starts.shape[:-1], 1)
+    first = starts
+    if starts.ndim > 1:
+        lines = starts.shape[:-1]
+        first = starts + n * np.arange(math.prod(lines)).reshape(*lines, 1)
     sizes = counts.ravel()
-    owner = np.repeat(np.arange(sizes.size), sizes)
-    within = np.arange(owner.size) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return np.repeat(first.ravel(), sizes) + within, owner
+    owner = np.arange(sizes.size).repeat(sizes)
+    before = np.add.accumulate(sizes) - sizes
+    return (first.ravel() - before)[owner] + np.arange(owner.size), owner
 
 
 def _flat(array: ndarray, axis: int) -> ndarray:

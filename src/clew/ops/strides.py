@@ -89,28 +89,6 @@ def is_set_to(self: Any, tensor: Any) -> bool:
     return data_ptr(self) == data_ptr(tensor) and (a.shape, a.strides) == (b.shape, b.strides)
 
 
-class UntypedStorage:
-    """The memory behind a tensor: where it lies and how long it is."""
-
-    def __init__(self, root: ndarray) -> None:
-        self._root = root
-
-    def data_ptr(self) -> int:
-        """The address of the first byte."""
-        return self._root.__array_interface__["data"][0]
-
-    def nbytes(self) -> int:
-        """The number of bytes."""
-        return self._root.nbytes
-
-    size = __len__ = nbytes
-
-
-def untyped_storage(self: Any) -> UntypedStorage:
-    """The memory behind the tensor; views of one tensor share it."""
-    return UntypedStorage(root_of(self.memory()))
-
-
 # ---- as_strided ----------------------------------------------------------------------------------------------------------
 def _strided(
     self: ndarray, *, size: tuple[int, ...], stride: tuple[int, ...], storage_offset: int, like: Any

@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 
 from clew.autograd.grad_mode import enable_grad
+from clew.core.modes import recordings
 from clew.core.node import RemovableHandle, user_place
 from clew.core.variable import Variable, clear_gradient
 from clew.dtypes import tensor_type_name
 from clew.tensor import Tensor
 
+StateDict = dict[str, Any]
+ParamsT = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tuple[str, Tensor]]
 required = object()  # PyTorch's older mark of an argument without a default
 
 _global_pre_hooks: dict[int, Callable[..., Any]] = OrderedDict()
@@ -134,6 +137,8 @@ class Optimizer:
         """One update of every parameter that has a gradient. `closure` computes the loss anew and returns it."""
         if type(self) is Optimizer:
             raise NotImplementedError
+        if recordings:
+            return recordings[-1].optimize(self, closure)
         hooked = _global_pre_hooks or _global_post_hooks or self._step_pre_hooks or self._step_post_hooks
         if hooked:
             return self._hooked_step(closure)
@@ -319,4 +324,11 @@ def check_not_recorded(optimizer: Optimizer) -> None:
         )
 
 
-__all__ = ["Optimizer", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]
+__all__ = [
+    "Optimizer",
+    "ParamsT",
+    "StateDict",
+    "register_optimizer_step_post_hook",
+    "register_optimizer_step_pre_hook",
+    "required",
+]

@@ -71,7 +71,7 @@ def public_name(thing: Any) -> tuple[str, str] | None:
         found = sys.modules.get(f"clew.{path}" if path else "clew") or room(path)
         if found is not None and vars(found).get(name) is thing:
             return f"torch.{path}".rstrip("."), name
-    return "torch" + own.removeprefix("clew"), name
+    return "torch" + own.removeprefix("clew").replace(".nn.layers.", ".nn.modules."), name
 
 
 def find_public(module: str, name: str) -> Any:
@@ -90,4 +90,17 @@ def find_public(module: str, name: str) -> Any:
         thing = None if found is None else getattr(found, name, None)
         if isinstance(thing, type):
             return thing
-    return None
+    inner = path.removeprefix("nn.modules.")
+    thing = getattr(getattr(clew.nn.modules, inner, None), name, None) if inner != path else None
+    return thing if isinstance(thing, type) and issubclass(thing, clew.nn.Module) else None
+
+
+def find_function(module: str, name: str) -> Any:
+    """clew's operator of PyTorch's module and name (`torch.nn.functional.relu`), which a net may hold; None for others."""
+    path = module.removeprefix("torch").lstrip(".")
+    found = vars(room(path) or clew).get(name) if path in ("", "nn.functional") else None
+    return (
+        found
+        if getattr(found, "__module__", "").startswith("clew.ops.") and not isinstance(found, type)
+        else None
+    )

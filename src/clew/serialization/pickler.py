@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 from collections import OrderedDict
-from typing import Any
+from types import FunctionType
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -101,6 +102,8 @@ class Pickler(_Base):
         else:
             self.write(pickle.GLOBAL + f"{found[0]}\n{found[1]}\n".encode())
         self.memoize(obj)
+
+    dispatch: ClassVar[dict[Any, Any]] = {**_Base.dispatch, FunctionType: save_global}
 
     def _tensor(self, tensor: Any) -> tuple[Any, tuple[Any, ...]]:
         """A tensor as the call that makes it again."""

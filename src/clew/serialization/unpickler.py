@@ -11,6 +11,7 @@ import pickletools
 import sys
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
+from types import FunctionType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,7 +24,7 @@ from clew.nn.module import Module
 from clew.nn.parameter import Parameter
 from clew.serialization.allowed import allowed_by_program
 from clew.serialization.archive import buffer
-from clew.serialization.names import DTYPES, STORAGES, element_type, find_public
+from clew.serialization.names import DTYPES, STORAGES, element_type, find_function, find_public
 from clew.size import Size
 from clew.tensor import Tensor
 
@@ -184,6 +185,8 @@ NUMPY: dict[str, Any] = {  # besides, with weights_only=False
     for name, f in (("scalar", numpy_scalar), ("_reconstruct", numpy_array))
 } | {"numpy.dtype": numpy_dtype, "numpy.ndarray": np.ndarray}
 
+ALLOWED_FUNCTIONS = {f for f in (*ALLOWED.values(), *NUMPY.values()) if isinstance(f, FunctionType)}
+
 
 def names_in(data: bytes) -> Iterator[tuple[str, str]]:
     """The modules and names that a pickle speaks of."""
@@ -222,7 +225,12 @@ class Unpickler(_Base):
         found = self.look_up(module, name)
         if found is None:
             raise Refused(NOT_ALLOWED.format(f"{module}.{name}"))
-        self._callable.add(id(found))
+        if (
+            not isinstance(found, FunctionType)
+            or found in ALLOWED_FUNCTIONS
+            or allowed_by_program(f"{module}.{name}")
+        ):
+            self._callable.add(id(found))
         return found
 
     def look_up(self, module: str, name: str) -> Any:
@@ -239,6 +247,8 @@ class Unpickler(_Base):
             public = find_public(module.replace("clew", "torch", 1), name)
             if public is not None and (allowed_by_program_class(public) or self.modules):
                 found = public
+        if found is None and self.modules and module.partition(".")[0] in ("torch", "clew"):
+            found = find_function(module, name)  # a value: never called here
         if found is None and self.modules:
             found = NUMPY.get(full) or _own_module(module, name)
         return found

@@ -40,7 +40,8 @@ def _paths() -> dict[int, str]:
             room = resolve(torch, namespace)
         except AttributeError:
             continue
-        for name in (n for n in dir(room) if not n.startswith("_") or n.startswith("__")):
+        names = [n for n in dir(room) if namespace != "nn.functional" or not n.startswith("_")]
+        for name in names:
             try:
                 thing = getattr(room, name)
             except Exception:
@@ -149,6 +150,10 @@ def value(x: Any, known: dict[int, Any] | None = None) -> Any:
         return clew.Generator().manual_seed(x.initial_seed())
     if x is torch.Tensor:
         return clew.Tensor
+    if isinstance(x, torch.nn.Module) and not x.state_dict():  # one with options alone
+        made = getattr(clew.nn, type(x).__name__)()
+        made.__dict__.update({k: v for k, v in x.__dict__.items() if not k.startswith("_")})
+        return made
     if isinstance(x, types.FunctionType) or str(type(x)) == "<class 'builtin_function_or_method'>":
         return function(x)
     return x

@@ -48,12 +48,20 @@ class Linear(Module):
 
     def forward(self, input: Any) -> Any:
         parameters = self._parameters
-        return F.linear(input, parameters["weight"], parameters["bias"])
+        try:
+            weight, bias = parameters["weight"], parameters["bias"]
+        except KeyError:  # normalised, pruned or parametrised: what stands under the names is computed
+            weight, bias = self.weight, self.bias
+        return F.linear(input, weight, bias)
 
     def extra_repr(self) -> str:
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
         )
+
+
+class NonDynamicallyQuantizableLinear(Linear):
+    """`Linear` under the name that PyTorch's attention shows for its last projection."""
 
 
 class Bilinear(Module):

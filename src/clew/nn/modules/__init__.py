@@ -7,6 +7,7 @@ from typing import Any as _Any
 from clew.nn.containers import *
 from clew.nn.layers import activation, conv, dropout, embedding, lazy, linear, loss, norm, pooling
 from clew.nn.layers.activation import *
+from clew.nn.layers.attention import *
 from clew.nn.layers.conv import *
 from clew.nn.layers.dropout import *
 from clew.nn.layers.embedding import *
@@ -16,6 +17,7 @@ from clew.nn.layers.loss import *
 from clew.nn.layers.norm import *
 from clew.nn.layers.pooling import *
 from clew.nn.layers.rnn import *
+from clew.nn.layers.transformer import *
 from clew.nn.layers.vision import *
 from clew.nn.module import Module
 from clew.nn.modules import module, utils

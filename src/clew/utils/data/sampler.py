@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence, Sized
-from itertools import islice
+from itertools import chain, islice, repeat
 from typing import Any, Generic, TypeVar
 
 from clew.dtypes import float64, int64
@@ -74,10 +74,10 @@ class RandomSampler(Sampler[int]):
             generator = Generator().manual_seed(draw_seed())
         n, wanted = len(self.data_source), self.num_samples
         if self.replacement:
-            for count in (*[_AT_ONCE] * (wanted // _AT_ONCE), wanted % _AT_ONCE):
+            for count in chain(repeat(_AT_ONCE, wanted // _AT_ONCE), (wanted % _AT_ONCE,)):
                 yield from randint(0, n, (count,), dtype=int64, generator=generator).tolist()
         else:
-            for count in (*[n] * (wanted // n), wanted % n):
+            for count in chain(repeat(n, wanted // n), (wanted % n,)):
                 yield from randperm(n, generator=generator).tolist()[:count]
 
     def __len__(self) -> int:
