@@ -43,6 +43,8 @@ NETS: dict[str, tuple[Any, tuple[int, ...]]] = {
         lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 2)), (4, 1, 8, 8),
     ),
     "wide": (lambda: nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 2)), (4, 64)),
+    "weight norm": (lambda: nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(4, 8)), nn.Tanh(), nn.Linear(8, 2)), (4, 4)),
+    "attention": (lambda: nn.Sequential(nn.TransformerEncoderLayer(4, 2, 8, 0.1, batch_first=True), nn.Flatten(), nn.Linear(12, 2)), (4, 3, 4)),
     "lstm": (Recurrent, (4, 5, 4)),
     "tied": (Tied, (4, 4)),
 }  # fmt: skip
@@ -163,6 +165,30 @@ def test_returned_loss_is_used_up() -> None:
     assert "PowBackward0" in repr(loss)
     with pytest.raises(RuntimeError, match="second time"):
         loss.backward()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda x: x.expand(2, 3, 4) * 2, lambda x: x.diagonal() + 1, lambda x: x.unfold(1, 2, 1) * 3, lambda x: x.T @ x,
+        lambda x: x[1:, ::2] * x[:2, 1::2], lambda x: clew.cat([x, x]).sort(0)[0], lambda x: x.as_strided((2, 2), (1, 4), 1) * 2,
+        lambda x: clew.where(x > 0, x, -x).cumsum(1), lambda x: clew.einsum("ij,kj->ik", x, x), lambda x: clew.fft.rfft(x).abs(),
+        lambda x: x.softmax(0).log(), lambda x: clew.linalg.inv(x[:, :3] + 9 * clew.eye(3)), lambda x: x.reshape(-1)[::5] + 1,
+        lambda x: x.masked_fill(x > 0, 2.0).prod(1), lambda x: clew.nn.functional.pad(x, (1, 2)), lambda x: x.norm() + x.var(),
+        lambda x: x.roll(1, 0).flip(1).topk(2)[0], lambda x: x.clone().fill_diagonal_(5.0), lambda x: x.clone().mul_(2).add_(x),
+    ],
+)  # fmt: skip
+def test_operations_on_other_data(program: Any) -> None:
+    """What is recorded on one memory holds on another, at other places in it."""
+    memory = clew.randn(60)
+    run = clew.compile(program)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for start in (0, 5, 17, 3, 40, 48):
+            x = memory[start : start + 12].view(3, 4)
+            assert run(x).tolist() == program(x).tolist()
+        x = clew.randn(4, 3).T
+        assert run(x).tolist() == program(x).tolist()
 
 
 def test_other_shapes_are_recorded_anew() -> None:

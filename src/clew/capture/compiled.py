@@ -43,7 +43,7 @@ def flatten(value: Any, tensors: list[Variable]) -> Any:
     if isinstance(value, Variable):
         tensors.append(value)
         array = value._array
-        return array.dtype, array.shape, value._edge is not None
+        return array.dtype, array.shape, array.strides, value._edge is not None
     kind = value.__class__
     if kind is np.ndarray:
         raise _Foreign("is given a NumPy array")

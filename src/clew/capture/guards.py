@@ -123,9 +123,11 @@ class Conditions:
                 self.tests.append(f"{self.name(part)}.training is {part.training}")
 
     def tensor(self, expression: str, tensor: Variable) -> None:
-        """A tensor's shape and type must be as they are."""
+        """A tensor's shape, strides and type must be as they are."""
         array = tensor._array
         self.tests.append(f"{expression}._array.shape == {array.shape!r}")
+        if array.ndim:
+            self.tests.append(f"{expression}._array.strides == {array.strides!r}")
         self.tests.append(f"{expression}._array.dtype is {self.name(array.dtype)}")
 
     def written(self) -> Callable[[Any], bool]:

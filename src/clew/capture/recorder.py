@@ -22,7 +22,7 @@ from numpy import ndarray
 from clew import streams
 from clew.capture.program import Ref, Step
 from clew.capture.traced import Number, Traced
-from clew.core import engine, raw
+from clew.core import engine, raw, storage
 from clew.core.modes import recordings
 from clew.core.node import AccumulateGrad, Freed, Node, internal, user_place
 from clew.core.variable import Variable
@@ -34,8 +34,14 @@ _slot: Any = Variable.__dict__["_array"]  # where a tensor's real array is kept
 # Functions on arrays that work in memory, or are called past the primitives: recorded by name, not taken apart.
 _WHOLE = (
     *[("clew.core.raw", name) for name in ("broadcast_to", "keep", "sum", "sum_to", "total", "where")],
-    ("clew.ops.softmax", "log_softmax_lines"),
+    *[("clew.ops._views", name) for name in ("_broadcast", "_diagonal_array", "_unfold_array")],
+    ("clew.core.storage", "strided"),
+    *[("clew.ops.softmax", name) for name in ("log_softmax_lines", "_softmax_forward", "_log_softmax_forward")],
 )
+_PLACES = (
+    "root_of",
+    "start_of",
+)  # of `core.storage`: where in memory an array lies, which is another on every call
 _DRAWS = (
     "any_value", "bernoulli", "bernoulli_each", "cauchy", "exponential", "geometric", "integers", "log_normal", "multinomial",
     "normal", "permutation", "poisson", "uniform",
@@ -330,6 +336,16 @@ class Recorder:
 
         return run
 
+    def looks(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """A function that tells something of an array that no step can hold."""
+
+        def run(array: Any) -> Any:
+            if type(array) is Traced:
+                self.fail("looks at where a tensor lies in memory")
+            return function(real(array))
+
+        return run
+
     def data(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """A function that makes tensors out of data, which may be others on the next call."""
 
@@ -552,13 +568,18 @@ def recording() -> Iterator[Recorder]:
         if room in sys.modules:
             function = getattr(sys.modules[room], name)
             stand_ins[function] = recorder.helper(function)
+    for name in _PLACES:
+        function = getattr(storage, name)
+        stand_ins[function] = recorder.looks(function)
     for name in _DRAWS:
         function = getattr(streams, name)
         stand_ins[function] = recorder.draw(function)
     places = [
         (vars(module), name, function)
         for room, module in list(sys.modules.items())
-        if (room == "clew" or room.startswith("clew.")) and module is not None
+        if (room == "clew" or room.startswith("clew."))
+        and not room.startswith("clew.capture")
+        and module is not None
         for name, function in list(vars(module).items())
         if function.__class__ is FunctionType and function in stand_ins
     ]
