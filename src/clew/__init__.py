@@ -142,7 +142,7 @@ _np.seterr(all="ignore")
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"clew\.")
 
 _ROOMS = (
-    "accelerator", "amp", "as_torch", "backends", "compiler", "cuda", "distributed", "distributions", "fft", "func", "hub",
+    "_C", "accelerator", "amp", "as_torch", "backends", "compiler", "cuda", "distributed", "distributions", "fft", "func", "hub",
     "jit", "linalg", "masked", "multiprocessing", "nn", "onnx", "optim", "overrides", "profiler", "random", "serialization", "signal", "special", "storage",
     "testing", "types", "utils",
 )  # fmt: skip

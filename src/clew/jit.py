@@ -7,12 +7,16 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from clew.nn.module import Module as ScriptModule
+from clew.nn.module import Module
 
 __all__ = [
     "Attribute", "ScriptModule", "annotate", "export", "freeze", "ignore", "is_scripting", "is_tracing", "load",
     "optimized_execution", "save", "script", "script_if_tracing", "script_method", "trace", "trace_module", "unused",
 ]  # fmt: skip
+
+
+class ScriptModule(Module):
+    """A module compiled by TorchScript: clew makes none, so no module is one."""
 
 
 def script(obj: Any, *args: Any, **kwargs: Any) -> Any:

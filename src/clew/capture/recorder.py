@@ -36,7 +36,10 @@ _WHOLE = (
     *[("clew.core.raw", name) for name in ("broadcast_to", "keep", "sum", "sum_to", "total", "where")],
     *[("clew.ops._views", name) for name in ("_broadcast", "_diagonal_array", "_unfold_array")],
     ("clew.core.storage", "strided"),
-    *[("clew.ops.softmax", name) for name in ("log_softmax_lines", "_softmax_forward", "_log_softmax_forward")],
+    *[
+        ("clew.ops.softmax", name)
+        for name in ("log_softmax_lines", "_softmax_forward", "_log_softmax_forward")
+    ],
 )
 _PLACES = (
     "root_of",
