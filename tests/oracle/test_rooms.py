@@ -6,6 +6,14 @@ import numpy as np
 import pytest
 from both import collect, same
 
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture(autouse=True)
+def _flags_may_be_set(monkeypatch):
+    """PyTorch's own test helpers, once imported, forbid to set backends' flags."""
+    monkeypatch.setattr(torch.backends, "__allow_nonbracketed_mutation_flag", True)
+
 
 def p_flags(t):
     b = t.backends

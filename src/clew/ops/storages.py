@@ -43,6 +43,10 @@ class Storage:
         """The address of the first byte."""
         return self._items.__array_interface__["data"][0]
 
+    def __sizeof__(self) -> int:
+        """The object's own bytes and those of the memory."""
+        return object.__sizeof__(self) + self.nbytes()
+
     def nbytes(self) -> int:
         """The number of bytes."""
         return self._items.nbytes
