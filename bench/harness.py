@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from math import isclose
 from statistics import quantiles
 from time import perf_counter, perf_counter_ns
+from typing import Any
 
 Step = Callable[[], object]
 ROUNDS = 100
@@ -120,3 +121,13 @@ def duel(clew: Step, peer: Step, rounds: int = ROUNDS, round_seconds: float = RO
         for step, calls, seconds in turns if number % 2 == 0 else reversed(turns):
             seconds.append(time_round(step, calls))
     return Duel(Spread.of(turns[0][2]), Spread.of(turns[1][2]))
+
+
+def compiled(ours: Contestant) -> Callable[[], Any]:
+    """clew's step under `torch.compile`, past the calls that are recorded."""
+    import clew
+
+    step: Callable[[], Any] = clew.compile(ours.step, fullgraph=True)
+    for _ in range(4):
+        step()
+    return step

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 import clew
-from harness import Contestant, check_same, duel
+from harness import Contestant, check_same, compiled, duel
 from report import Findings, faster
 
 
@@ -53,10 +53,20 @@ def lab4(torch: Any) -> Contestant:
 def run_lab2() -> Findings:
     ours, theirs = lab2(clew), lab2(torch)
     check_same(ours, theirs)
-    return Findings([faster("lab-2 step: one parameter", duel(ours.step, theirs.step), 10)])
+    return Findings(
+        [
+            faster("lab-2 step: one parameter", duel(ours.step, theirs.step), 10),
+            faster("… compiled, PyTorch eager", duel(compiled(ours), theirs.step), 80),
+        ]
+    )
 
 
 def run_lab4() -> Findings:
     ours, theirs = lab4(clew), lab4(torch)
     check_same(ours, theirs)
-    return Findings([faster("lab-4 step: two parameters, four points", duel(ours.step, theirs.step), 8)])
+    return Findings(
+        [
+            faster("lab-4 step: two parameters, four points", duel(ours.step, theirs.step), 8),
+            faster("… compiled, PyTorch eager", duel(compiled(ours), theirs.step), 100),
+        ]
+    )

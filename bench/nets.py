@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 import clew
-from harness import Contestant, check_same, duel
+from harness import Contestant, check_same, compiled, duel
 from report import Findings, faster
 
 
@@ -59,10 +59,16 @@ def run_net() -> Findings:
         check_same(ours, theirs)
         work = f"4-16-2 net ({activation}), batch 4, SGD step"
         found.rows.append(faster(work, duel(ours.step, theirs.step), 5))
+        found.rows.append(faster("… compiled, PyTorch eager", duel(compiled(ours), theirs.step), 60))
     return found
 
 
 def run_digits() -> Findings:
     ours, theirs = digits_net(clew), digits_net(torch)
     check_same(ours, theirs)
-    return Findings([faster("64-128-10 net, batch 64, Adam step", duel(ours.step, theirs.step), 2)])
+    return Findings(
+        [
+            faster("64-128-10 net, batch 64, Adam step", duel(ours.step, theirs.step), 2),
+            faster("… compiled, PyTorch eager", duel(compiled(ours), theirs.step), 3),
+        ]
+    )

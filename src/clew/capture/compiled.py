@@ -218,11 +218,12 @@ class Program:
         self.holds = holds
         self.ready: Callable[[Any], bool] | None = None  # `holds`, and that the arguments are of its kind
         self.recording = recording
-        self.writer = writer = Writer()
+        scalars = {i for i, v in enumerate(recording.recorder.values) if isinstance(v, np.generic)}
+        self.writer = writer = Writer(scalars)
         steps = without_copies(decided_first(alive(recording.steps, recording.wanted()), require), recording)
         sizes = {i: getattr(v, "size", 1) for i, v in enumerate(recording.recorder.values)}
         used = {n for s in steps for n in (*refs(s.args), *refs(s.kwargs))} | recording.wanted()
-        writer.room.update(wrap=wrap, assign=assign, new=object.__new__)
+        writer.room.update(wrap=wrap, assign=assign, replace=replace)
         self._inputs(names, used)
         lets = last_uses(steps, recording.wanted(), sizes)
         for i, step in enumerate(steps):
@@ -240,7 +241,7 @@ class Program:
 
     def _inputs(self, names: dict[int, str], used: set[int]) -> None:
         w = self.writer
-        taken: set[str] = {"args", "np", "wrap", "assign", "new"}
+        taken: set[str] = {"args", "np", "wrap", "assign", "replace"}
         for source, name in self.recording.inputs:
             tensor = source if isinstance(source, Variable) else None
             hint = (
@@ -284,6 +285,9 @@ class Program:
     def _outputs(self) -> None:
         w, recording = self.writer, self.recording
         for source, name in recording.writes:
+            if name in w.scalars and isinstance(source, Variable):
+                w.line(f"replace({self._source(source, w.names.get(name, 'x'))}, {w.name(name)})")
+                continue
             w.line(f"assign({self._source(source, w.names.get(name, 'x'))}, {w.name(name)})")
         given = {
             id(p._meta)
@@ -329,6 +333,22 @@ def assign(tensor: Variable, value: Any) -> None:
     else:
         tensor._rebind(array.dtype.type(value))
     version = tensor._counter or tensor.version()
+    version.n += 1
+
+
+def replace(tensor: Variable, value: Any) -> None:
+    """Give a tensor of one number another number (an array, if somebody has asked for its memory meanwhile, is written)."""
+    array = tensor._array
+    if array.__class__ is np.ndarray:
+        array[...] = value
+    else:
+        tensor._array = value
+        meta = tensor._meta
+        if meta.__class__ is AccumulateGrad:
+            meta.array = value
+    version = tensor._counter
+    if version is None:
+        version = tensor.version()
     version.n += 1
 
 

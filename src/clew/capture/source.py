@@ -25,7 +25,10 @@ _LARGE = 1 << 12  # elements: a value of more is let go of after its last use
 class Writer:
     """Collects lines, and the objects that they speak of."""
 
-    def __init__(self) -> None:
+    def __init__(self, scalars: set[int] | None = None) -> None:
+        self.scalars = (
+            scalars or set()
+        )  # values that are NumPy scalars: with them Python's numbers are faster than 0-d arrays
         self.room: dict[str, Any] = {"np": np}
         self.lines: list[str] = []
         self.names: dict[int, str] = {}
@@ -84,6 +87,8 @@ class Writer:
     def expression(self, step: Step) -> str:
         """The right side of a step's line."""
         f, args = step.function, step.args
+        if step.outs and step.outs[0] in self.scalars and f in _INFIX and not step.kwargs:
+            args = tuple([float(a) if _is_number(a) else a for a in args])
         if not step.kwargs and f in _INFIX and len(args) == 2:
             return f"{self.value(args[0])} {_INFIX[f]} {self.value(args[1])}"
         if f is np.negative and not step.kwargs:
@@ -114,6 +119,15 @@ class Writer:
                 self._shown = found
                 self.lines.append(f"    # {found[1] if found else 0}: {text_of}")
         self.lines.append("    " + text)
+
+
+def _is_number(value: Any) -> bool:
+    return (
+        isinstance(value, np.ndarray)
+        and value.ndim == 0
+        and value.dtype.kind == "f"
+        and value.dtype.itemsize >= 4
+    )
 
 
 def identifier(hint: str) -> str:
