@@ -14,9 +14,12 @@ BENCHMARKS = {  # name: module and function
     "lab4": "labs.run_lab4",
     "net": "nets.run_net",
     "digits": "nets.run_digits",
+    "large": "large.run_large",
+    "compiled": "compiled.run_compiled",
     "import": "imports.run_import",
     "chain": "chain.run_chain",
     "overhead": "overhead.run_overhead",
+    "doctor": "doctor.run_doctor",
 }
 
 

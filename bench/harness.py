@@ -123,11 +123,11 @@ def duel(clew: Step, peer: Step, rounds: int = ROUNDS, round_seconds: float = RO
     return Duel(Spread.of(turns[0][2]), Spread.of(turns[1][2]))
 
 
-def compiled(ours: Contestant) -> Callable[[], Any]:
-    """clew's step under `torch.compile`, past the calls that are recorded."""
+def compiled(ours: Contestant, calls: int = 20) -> Callable[[], Any]:
+    """clew's step under `torch.compile`, past the calls that are recorded and the one at which it becomes a kernel."""
     import clew
 
     step: Callable[[], Any] = clew.compile(ours.step, fullgraph=True)
-    for _ in range(4):
+    for _ in range(calls):
         step()
     return step

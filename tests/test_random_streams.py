@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 import clew as T
 from clew import streams
+from clew.ops import _draws
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "random.json").read_text())
 # float64 results of the C library's functions may differ in the last bit between systems.
-LIBRARY = ("normal", "randn", "exponential", "cauchy")
+LIBRARY = ("normal", "randn", "exponential", "cauchy", "gamma")
 
 
 @pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda case: case["expression"])
@@ -74,6 +75,31 @@ def test_draws_join(sizes):
     parts = T.cat([T.rand(n) for n in sizes])
     T.manual_seed(1)
     assert T.equal(T.rand(sum(sizes)), parts)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "T._standard_gamma(T.rand(3000) * 3)", "T._sample_dirichlet(T.rand(900, 3) * 3)",
+        "T.poisson(T.rand(3000) * 20)", "T.binomial(T.full((3000,), 40.0), T.rand(3000))", "T.randperm(3000)",
+    ],
+)  # fmt: skip
+def test_compiled_loops_draw_as_the_plain_ones(expression, monkeypatch):
+    """Also where the uniforms drawn ahead end again and again, and with half a pair of normals left behind."""
+
+    def run(**sizes):
+        for name, size in sizes.items():
+            monkeypatch.setattr(_draws, name, size)
+        T.manual_seed(3)
+        T.randn(1)
+        return eval(expression, {"T": T}), T.randn(3), T.get_rng_state()
+
+    plain = run(FEW=1 << 20, COMPILED=1 << 20, SWAPS_COMPILED=1 << 20)
+    ahead = run(FEW=1, _LONGEST=5)
+    pytest.importorskip("numba")
+    for drawn in (ahead, run(COMPILED=1, SWAPS_COMPILED=1)):
+        for have, want in zip(drawn, plain, strict=True):
+            assert T.equal(have, want)
 
 
 @pytest.mark.parametrize("n", [16, 31, 1000, 1 << 15])

@@ -17,6 +17,7 @@ from clew.dtypes import (
 )  # fmt: skip
 from clew.ops.activation import *
 from clew.ops.arithmetic import *
+from clew.ops.bygone import *
 from clew.ops.compare import *
 from clew.ops.complex import *
 from clew.ops.copies import *
@@ -28,6 +29,7 @@ from clew.ops.einsum import *
 from clew.ops.elementwise import *
 from clew.ops.embedding import *
 from clew.ops.floats import *
+from clew.ops.foreach import *
 from clew.ops.gamma_sampling import *
 from clew.ops.getitem import *
 from clew.ops.histogram import *
@@ -142,9 +144,9 @@ _np.seterr(all="ignore")
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"clew\.")
 
 _ROOMS = (
-    "_C", "accelerator", "amp", "as_torch", "backends", "compiler", "cuda", "distributed", "distributions", "fft", "func", "hub",
+    "_C", "accelerator", "amp", "as_torch", "backends", "compiler", "cuda", "distributed", "distributions", "doctor", "fft", "func", "hub",
     "jit", "linalg", "masked", "multiprocessing", "nn", "onnx", "optim", "overrides", "profiler", "random", "serialization", "signal", "special", "storage",
-    "testing", "types", "utils",
+    "testing", "types", "utils", "view",
 )  # fmt: skip
 
 

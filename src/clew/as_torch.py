@@ -62,6 +62,18 @@ def _missing(name: str) -> ModuleNotFoundError:
     )
 
 
+# Modules of PyTorch hidden behind a function of the same name, which `from torch.nn.utils.weight_norm import …` reaches all
+# the same. They are made known beforehand: what is imported anew would take the function's place.
+_TWINS = {
+    "torch.nn.utils": {"weight_norm": "weight_normalization", "spectral_norm": "spectral_normalization"},
+}
+
+
+def _name_twins(package: str) -> None:
+    for name, place in _TWINS.get(package, {}).items():
+        sys.modules[f"{package}.{name}"] = importlib.import_module(f"{_original(package)}.{place}")
+
+
 class _AliasLoader(Loader):
     """Hands over a module that exists already, as it was."""
 
@@ -83,6 +95,7 @@ class _AliasFinder(MetaPathFinder):
         if not _belongs(name):
             return None
         module = _find(name)
+        _name_twins(name)
         return ModuleSpec(name, _AliasLoader(module), is_package=hasattr(module, "__path__"))
 
 

@@ -1,4 +1,5 @@
-"""`torch.multiprocessing`: Python's own, and `spawn`. Tensors go to other processes as copies."""
+"""`torch.multiprocessing`: Python's own, and `spawn`. Tensors go to other processes as copies, but for
+those whose memory was shared (`share_memory_`) before the processes were forked."""
 
 from __future__ import annotations
 

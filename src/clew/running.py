@@ -14,6 +14,7 @@ import runpy
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
@@ -25,23 +26,30 @@ __all__ = ["Unreadable", "run_module", "run_notebook", "run_script"]
 INTERRUPTED = 130  # 128 + SIGINT
 
 
+Around = AbstractContextManager[object, bool | None]
+_NOTHING: Around = nullcontext()
+
+
 class Unreadable(Exception):
     """A file that is no program."""
 
 
 # ---- scripts and modules -----------------------------------------------------------------------------------------------
-def run_script(script: Path, source: bytes, args: Sequence[str]) -> int:
-    """As `python SCRIPT ARGS` would. The exit status; the program's own SystemExit passes through."""
+def run_script(script: Path, source: bytes, args: Sequence[str], around: Around = _NOTHING) -> int:
+    """As `python SCRIPT ARGS` would. The exit status; the program's own SystemExit passes through.
+
+    `around` is entered before the program begins and is told, on leaving, of the exception that ended it.
+    """
     main_module = _take_main(script, args)
 
     def program() -> None:
         code: CodeType = compile(source, main_module.__dict__["__file__"], "exec", dont_inherit=True)
         exec(code, main_module.__dict__)
 
-    return _guarded(program)
+    return _guarded(program, around)
 
 
-def run_module(name: str, args: Sequence[str]) -> int:
+def run_module(name: str, args: Sequence[str], around: Around = _NOTHING) -> int:
     """As `python -m NAME ARGS` would."""
     sys.argv = [name, *args]
     if not sys.flags.safe_path:
@@ -50,14 +58,15 @@ def run_module(name: str, args: Sequence[str]) -> int:
     def program() -> None:
         runpy.run_module(name, run_name="__main__", alter_sys=True)
 
-    return _guarded(program)
+    return _guarded(program, around)
 
 
-def _guarded(program: Callable[[], None]) -> int:
+def _guarded(program: Callable[[], None], around: Around) -> int:
     """Run with `import torch` finding clew; errors are shown as Python shows them."""
     try:
         as_torch.install()
-        program()
+        with around:
+            program()
     except (SystemExit, GeneratorExit):
         raise
     except BaseException as error:
@@ -109,7 +118,7 @@ _RUNNERS = tuple(
 
 
 # ---- notebooks ---------------------------------------------------------------------------------------------------------
-def run_notebook(notebook: Path, source: bytes, args: Sequence[str]) -> int:
+def run_notebook(notebook: Path, source: bytes, args: Sequence[str], around: Around = _NOTHING) -> int:
     """Run the code cells one after another; the value of a cell's last line is printed, as a notebook shows it.
 
     Lines for the notebook's shell (`!…`) and its magic (`%…`) are passed over with a word on stderr. Unreadable for a
@@ -125,7 +134,7 @@ def run_notebook(notebook: Path, source: bytes, args: Sequence[str]) -> int:
             linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
             _run_cell(ast.parse(text, name), name, namespace)
 
-    return _guarded(program)
+    return _guarded(program, around)
 
 
 def _cells(source: bytes) -> Iterator[str]:

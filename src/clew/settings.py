@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from clew.core.modes import first_time, tell_always
 from clew.device import check, device
 from clew.dtypes import set_default_dtype
 
@@ -19,13 +20,11 @@ __all__ = [
 
 
 class _Set:
-    """The flags, and whether a deprecation was told."""
+    """The flags."""
 
     precision = "highest"
     deterministic = False
     warn_only = False
-    warn_always = False
-    told = False
     interop_threads = 1
 
 
@@ -43,8 +42,7 @@ def set_default_tensor_type(t: Any) -> None:
     """An older way to set the default type: `torch.DoubleTensor`, or its name. TypeError for types that cannot be it."""
     from clew.ops import legacy
 
-    if not _Set.told or _Set.warn_always:
-        _Set.told = True
+    if first_time("set_default_tensor_type"):
         warnings.warn(
             "torch.set_default_tensor_type() is deprecated as of PyTorch 2.1, please use torch.set_default_dtype() and "
             "torch.set_default_device() as alternatives.",
@@ -114,12 +112,12 @@ def get_deterministic_debug_mode() -> int:
 
 def set_warn_always(b: bool, /) -> None:
     """Whether warnings that are told once are told always."""
-    _Set.warn_always = bool(b)
+    tell_always[0] = bool(b)
 
 
 def is_warn_always_enabled() -> bool:
     """What `set_warn_always` set."""
-    return _Set.warn_always
+    return tell_always[0]
 
 
 def set_num_interop_threads(threads: int) -> None:

@@ -113,6 +113,15 @@ class Generator:
         """The next n uniform float64 in [0, 1)."""
         return (self.wide_words(n) & np.uint64(2**53 - 1)) * 2.0**-53
 
+    def go_on_from(self, before: Any, count: int) -> None:
+        """Stand `count` 32-bit words after the place where `raw_words_state` was asked for."""
+        self._twister.state = before
+        self._twister.random_raw(count, output=False)
+
+    def raw_words_state(self) -> Any:
+        """Where the source of words stands, for `go_on_from`."""
+        return self._twister.state
+
     # ---- state -------------------------------------------------------------------------------------------------------
     def raw_state(self) -> np.ndarray:
         """The state as PyTorch lays it out: 5,056 bytes."""
@@ -455,17 +464,6 @@ def any_value(generator: Generator, shape: tuple[int, ...], dtype: np.dtype[Any]
     return (words % np.uint64(int(np.iinfo(dtype).max) + 1)).astype(dtype).reshape(shape)
 
 
-def permutation(generator: Generator, n: int) -> np.ndarray:
-    """The numbers 0 … n − 1 in random order (Fisher & Yates, as Durstenfeld 1964). One swap after the other."""
-    order = list(range(n))
-    if n > 1:
-        steps = (generator.words(n - 1) % np.arange(n, 1, -1, dtype=np.uint64)).tolist()
-        for i, step in enumerate(steps):
-            j = i + step
-            order[i], order[j] = order[j], order[i]
-    return np.array(order, dtype=np.int64)
-
-
 def bernoulli(generator: Generator, shape: tuple[int, ...], p: float) -> np.ndarray:
     """True with probability p."""
     return (generator.doubles(math.prod(shape)) < p).reshape(shape)
@@ -490,15 +488,13 @@ def geometric(
     generator: Generator, shape: tuple[int, ...], p: float, dtype: np.dtype[Any] = _FLOAT64
 ) -> np.ndarray:  # fmt: skip
     """⌈log(u) / log(1 − p)⌉."""
-    u = generator.doubles(math.prod(shape))
-    # The ceiling shows a last bit at any precision, so the C library's log is needed throughout.
-    return _round_to(np.ceil(_apply(_log_or_minus_infinity, u, _FLOAT64) / math.log1p(-p)), dtype).reshape(
-        shape
-    )
-
-
-def _log_or_minus_infinity(u: float) -> float:
-    return math.log(u) if u > 0.0 else -math.inf
+    u, scale = generator.doubles(math.prod(shape)), math.log1p(-p)
+    with np.errstate(divide="ignore"):
+        waits = np.log(u) / scale
+    # The ceiling shows a last bit at any precision: beside whole numbers the C library's logarithm decides.
+    close = np.flatnonzero(np.abs(waits - np.rint(waits)) <= 1e-9 * waits)
+    waits[close] = _apply(math.log, u[close], _FLOAT64) / scale
+    return _round_to(np.ceil(waits), dtype).reshape(shape)
 
 
 def cauchy(
@@ -527,64 +523,13 @@ def multinomial(generator: Generator, p: np.ndarray, count: int, replacement: bo
         totals = np.add.accumulate(rows.astype(np.float32) if rows.dtype.itemsize == 2 else rows, axis=-1)
         totals /= totals[:, -1:]
         draws = generator.doubles(rows.shape[0] * count).reshape(rows.shape[0], count)
-        chosen = np.stack(
-            [
-                np.searchsorted(t, d, side="left")
-                for t, d in zip(totals.astype(np.float64), draws, strict=True)
-            ]
-        )
+        totals = totals.astype(np.float64)
+        if rows.shape[1] < rows.shape[0]:  # how many sums each number exceeds, a category at a time
+            chosen = np.zeros(draws.shape, np.int64)
+            for k in range(rows.shape[1]):
+                chosen += totals[:, k : k + 1] < draws
+        else:
+            chosen = np.stack(
+                [np.searchsorted(t, d, side="left") for t, d in zip(totals, draws, strict=True)]
+            )
     return chosen.astype(np.int64).reshape(*p.shape[:-1], count)
-
-
-def poisson(generator: Generator, rates: np.ndarray) -> np.ndarray:
-    """Counts with P(k) = λᵏ e^{−λ} / k!, as float64. How many words an element takes depends on what they are."""
-    draw = _Uniforms(generator)
-    counts = [
-        _poisson_few(draw, rate) if rate < 10.0 else _poisson_many(draw, rate)
-        for rate in rates.ravel().tolist()
-    ]
-    return np.array(counts, dtype=np.float64).reshape(rates.shape)
-
-
-class _Uniforms:
-    """float64 uniforms one at a time."""
-
-    def __init__(self, generator: Generator) -> None:
-        self._words = generator.words
-
-    def __call__(self) -> float:
-        first, second = self._words(2).tolist()
-        return ((first << 32 | second) & (2**53 - 1)) * 2.0**-53
-
-
-def _poisson_few(draw: Callable[[], float], rate: float) -> int:
-    """How many uniforms can be multiplied before the product is e^−λ or less (Knuth)."""
-    if rate == 0.0:
-        return 0
-    bound, product, count = math.exp(-rate), 1.0, 0
-    while True:
-        product *= draw()
-        if product <= bound:
-            return count
-        count += 1
-
-
-def _poisson_many(draw: Callable[[], float], rate: float) -> int:
-    """Transformed rejection with squeeze (Hörmann 1993, algorithm PTRS)."""
-    root, log_rate = math.sqrt(rate), math.log(rate)
-    b = 0.931 + 2.53 * root
-    a = -0.059 + 0.02483 * b
-    inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
-    v_r = 0.9277 - 3.6624 / (b - 2)
-    while True:
-        u, v = draw() - 0.5, draw()
-        us = 0.5 - abs(u)
-        k = math.floor((2 * a / us + b) * u + rate + 0.43)
-        if us >= 0.07 and v <= v_r:
-            return k
-        if k < 0 or (us < 0.013 and v > us):
-            continue
-        if math.log(v) + math.log(inverse_alpha) - math.log(
-            a / (us * us) + b
-        ) <= -rate + k * log_rate - math.lgamma(k + 1):
-            return k

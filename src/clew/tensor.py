@@ -18,6 +18,7 @@ from clew.dtypes import dtype, from_numpy, strided
 from clew.ops import (
     activation,
     arithmetic,
+    bygone,
     compare,
     convert,
     copies,
@@ -146,10 +147,6 @@ class Tensor(Variable):
     def pin_memory(self, device: Any = None) -> Tensor:
         """The tensor itself: without a GPU there is nothing to pin."""
         return self
-
-    def is_shared(self) -> bool:
-        """Whether the memory is shared between processes: never."""
-        return False
 
     # ---- autograd (clew.autograd) -----------------------------------------------------------------------------------
     backward = tensor_backward
@@ -730,6 +727,8 @@ class Tensor(Variable):
     tolist = convert.tolist
     numpy = convert.numpy
     new = legacy.new
+    share_memory_, is_shared = storages.share_memory_, storages.is_shared
+    apply_, map_, to_dense, as_subclass = bygone.apply_, bygone.map_, bygone.to_dense, bygone.as_subclass
     new_tensor = convert.new_tensor
     new_zeros = convert.new_zeros
     new_ones = convert.new_ones
@@ -763,6 +762,10 @@ class Tensor(Variable):
     normal_ = fills.normal_
     random_ = fills.random_
     uniform_ = fills.uniform_
+
+    # ---- removed: errors that say what to call (ops/bygone.py; last, since these names hide modules) ----------------------------
+    eig, symeig, solve, lstsq = bygone.eig, bygone.symeig, bygone.solve, bygone.lstsq
+    reinforce = bygone.reinforce
 
 
 classes.tensor = Tensor

@@ -44,6 +44,13 @@ PROGRAMS = (
         ("9", "1"), ("9", "9"), ("4, 30", "7"), ("9", "40, True"), ("4, 30", "7, True"), ("2000", "1000, True"))),
     *(f"T.bernoulli(T.rand(30, dtype=T.{d}))" for d in FLOATING),
     *(f"T.poisson(T.rand(30, dtype=T.{d}) * {rate})" for d in FLOATING for rate in (8, 100)),
+    *(f"T._standard_gamma(T.rand({n}, dtype=T.{d}) * {most})" for d in FLOATING[2:] for n in (5, 40) for most in (1, 9)),
+    *(f"T._sample_dirichlet(T.rand({n}, 3) * 4)" for n in (2, 20)),
+    *(f"T.binomial(T.full(({n},), {trials}.0, dtype=T.{d}), T.rand({n}, dtype=T.{d}))"
+      for d in FLOATING[2:] for n in (5, 40) for trials in (8, 500)),
+    # Many, which compiled loops draw.
+    "T._standard_gamma(T.rand(40000) * 3)", "T._sample_dirichlet(T.rand(9000, 3) * 3)", "T.poisson(T.rand(30000) * 20)",
+    "T.binomial(T.full((30000,), 40.0), T.rand(30000))", "T.randperm(200000)", "T.multinomial(T.rand(900, 7), 3, True)",
     *(f"T.view_as_real(T.randn({n}, dtype=T.{d}))" for n in (3, 11) for d in ("complex64", "complex128")),
     "T.rand(624)", "T.rand(625)", "T.rand(100003)", "T.randn(100003)", "T.randn(3, 5, 7)",
     "T.stack([T.randn(1), T.randn(1), T.randn(1)])", "T.cat([T.randn(3), T.rand(2), T.randn(2)])",

@@ -102,6 +102,28 @@ def test_a_bag_is_its_rows_put_together(mode: str) -> None:
         F.embedding_bag(INDEX, table, torch.tensor([0, 3, 2]))
 
 
+@pytest.mark.parametrize("options", [{}, {"scale_grad_by_freq": True}, {"padding_idx": 7}], ids=str)
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_large_bags(mode: str, options: dict[str, Any]) -> None:
+    """Those summed as a sparse matrix's product: value and gradient are those of the rows looked up one by one."""
+    if mode == "max" and "scale_grad_by_freq" in options:
+        pytest.skip("refused")
+    index, table = torch.randint(50, (40, 30)), randn(50, 32)
+    weights = torch.rand(40, 32, dtype=torch.float64)
+    found = F.embedding_bag(index, table, mode=mode, **options)
+    rows = F.embedding(index, table)
+    kept = (index != options.get("padding_idx", -1))[..., None]
+    if mode == "max":
+        want = rows.masked_fill(~kept, -math.inf).amax(1)
+    else:
+        want = (rows * kept).sum(1) / (kept.sum(1) if mode == "mean" else 1)
+    assert torch.allclose(found, want)
+    slope, wanted = (torch.autograd.grad((bags * weights).sum(), table)[0] for bags in (found, want))
+    if "scale_grad_by_freq" in options:
+        wanted = wanted / torch.bincount(index.flatten(), minlength=50).clamp(min=1)[:, None]
+    assert torch.allclose(slope, wanted)
+
+
 def test_distances_of_pairs_are_those_of_all() -> None:
     x = randn(5, 3)
     i, j = torch.triu_indices(5, 5, 1)

@@ -61,12 +61,13 @@ def first_line(warning: warnings.WarningMessage) -> str:
 
 def same(program: Program, *, warned: bool = True) -> None:
     """Both give the same (warned: with the same warnings)."""
-    torch.set_warn_always(True)
+    for module in (torch, clew):
+        module.set_warn_always(True)
     try:
-        want = outcome(torch, program)
+        want, have = outcome(torch, program), outcome(clew, program)
     finally:
-        torch.set_warn_always(False)
-    have = outcome(clew, program)
+        for module in (torch, clew):
+            module.set_warn_always(False)
     if not warned:
         want, have = want[0], have[0]
     assert have == want

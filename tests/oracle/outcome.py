@@ -65,10 +65,12 @@ def outcome(module: Any, program: str) -> Any:
 def same(program: str, *, warned: bool = False) -> None:
     """The program has the same outcome under both. warned: and gives the same warnings."""
     torch.set_warn_always(True)
+    clew.set_warn_always(True)
     try:
         want, have = outcome(torch, program), outcome(clew, program)
     finally:
         torch.set_warn_always(False)
+        clew.set_warn_always(False)
         torch.set_default_dtype(torch.float32)
         clew.set_default_dtype(clew.float32)
     if not warned and want and isinstance(want[0], tuple):

@@ -19,12 +19,13 @@ from clew.capture.program import Ref, Step, alive, decided_first, difference, re
 from clew.capture.recorder import Changed, Recorder, recording, require
 from clew.capture.source import Writer, identifier, last_uses
 from clew.capture.traced import METHODS, Number, Traced
-from clew.core.modes import recordings, switches
+from clew.core.modes import observers, recordings, switches
 from clew.core.node import AccumulateGrad, Freed, source_line
 from clew.core.variable import Variable, wrap
 from clew.optim.optimizer import Optimizer
 
 _RECORDINGS = 8  # of one kind of call, before a function is left as it is
+KERNEL_AFTER, KERNEL_AGAIN = 16, 64  # runs of a program before it is made a kernel, and made one anew
 _PROGRAMS = 8  # kept of one kind of call: for training, for evaluation …
 _slot: Any = Variable.__dict__["_array"]
 
@@ -104,6 +105,10 @@ class Finished:
                     recorder.fail("gives a parameter a gradient made by other means")
                 else:
                     self.grads.append((sink, traced.name))
+        drawn = [n for step in self.steps if step.effect for n in step.outs]
+        self.samples = {
+            n: (v.shape, v.dtype) for n in drawn if isinstance(v := recorder.values[n], np.ndarray)
+        }
         self.with_grad = [(sink, g is not None) for sink, g in recorder.sinks.items()]
         self.returned: list[tuple[int, Any]] = []
         self.numbers: list[int] = []
@@ -217,10 +222,14 @@ class Program:
     ) -> None:
         self.holds = holds
         self.ready: Callable[[Any], bool] | None = None  # `holds`, and that the arguments are of its kind
+        self.fast: Callable[..., Any] | None = None  # the same and the run, as one kernel
         self.recording = recording
+        self.kernel, self.why = "", ""  # the text of the kernel, or why there is none
         scalars = {i for i, v in enumerate(recording.recorder.values) if isinstance(v, np.generic)}
         self.writer = writer = Writer(scalars)
-        steps = without_copies(decided_first(alive(recording.steps, recording.wanted()), require), recording)
+        self.steps = steps = without_copies(
+            decided_first(alive(recording.steps, recording.wanted()), require), recording
+        )
         sizes = {i: getattr(v, "size", 1) for i, v in enumerate(recording.recorder.values)}
         used = {n for s in steps for n in (*refs(s.args), *refs(s.kwargs))} | recording.wanted()
         writer.room.update(wrap=wrap, assign=assign, replace=replace)
@@ -440,12 +449,19 @@ class Compiled:
         code = code_of(function)
         self.reason = None if code is None else side_effect(code, outer=True)
         self.told = False
+        self.__class__ = type(
+            "Compiled", (Compiled,), {}
+        )  # a class of its own: a kernel becomes its `__call__`
         self.ready: Callable[[Any], bool] | None = None
         self.run: Callable[[Any], Any] = function
         functools.update_wrapper(self, function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if recordings:
+        return self._slow(args, kwargs)
+
+    def _slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call for which no kernel is at hand."""
+        if recordings or observers:
             return self.function(*args, **kwargs)
         ready = self.ready
         if ready is not None and not kwargs and ready(args):
@@ -487,6 +503,11 @@ class Compiled:
             )
         return self.latest.source
 
+    @property
+    def kernel(self) -> str:
+        """The latest program's compiled loops, as text; "" before there are any, or where there can be none."""
+        return "" if self.latest is None else self.latest.kernel
+
     def _record(self, entry: Entry, args: Any, kwargs: Any, tensors: list[Variable]) -> Any:
         entry.count += 1
         before = rebound(self.function)
@@ -519,14 +540,15 @@ class Compiled:
     def _make(self, entry: Entry, finished: Finished, args: tuple[Any, ...], tensors: list[Variable]) -> None:
         own = [s for s, _ in finished.inputs if isinstance(s, Variable)]
         known = self.function, finished.recorder.frames, own, finished.with_grad
-        holds = conditions(*known, None)
+        holds = conditions(*known, None).written()
         names = names_of(self.function, finished.recorder.frames)
         self.latest = program = Program(
             finished, names, identifier(getattr(self.function, "__name__", "step")), holds
         )
         if len(args) == len(tensors):
             with contextlib.suppress(ValueError):
-                program.ready = conditions(*known, args)
+                program.ready = conditions(*known, args).written()
+                program.run = self._warming(program, known, program.run, KERNEL_AFTER)
         self._prefer(program)
         entry.programs = [self.latest, *entry.programs[: _PROGRAMS - 1]]
         entry.last, entry.count = None, 0
@@ -536,6 +558,48 @@ class Compiled:
     def _prefer(self, program: Program) -> None:
         """Try this program first, without working out what kind of call it is."""
         self.ready, self.run = program.ready, program.run
+        kind: Any = type(self)
+        kind.__call__ = Compiled.__call__ if program.fast is None else program.fast
+
+    def _warming(
+        self, program: Program, known: Any, run: Callable[[Any], Any], left: int
+    ) -> Callable[[Any], Any]:
+        """A program's run that makes a kernel of it when it has run often enough to be worth it."""
+
+        def warm(args: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left > 0:
+                return run(args)
+            program.run = run
+            result = self._fuse(program, known, args)
+            if (
+                program.fast is not None
+            ):  # for when the kernel finds other memory than that which it was made for
+                program.run = self._warming(program, known, run, KERNEL_AGAIN)
+            self._prefer(program)
+            return result
+
+        return warm
+
+    def _fuse(self, program: Program, known: Any, args: Any) -> Any:
+        """Make a kernel, and try it beside the program; whatever it cannot do the program goes on doing."""
+        program.fast = None
+        try:
+            from clew.capture.fused import Fused
+            from clew.capture.trial import trial
+
+            fused = Fused(program, args, identifier(getattr(self.function, "__name__", "step")))
+        except Exception as reason:
+            program.why = str(reason) or type(reason).__name__
+            return program.run(args)
+        result, good = trial(fused, args, lambda: program.run(args))
+        if good:
+            program.fast = fused.function(conditions(*(*known, args, False)))
+            program.kernel = fused.text
+        else:
+            program.why = "gives other numbers as a kernel"
+        return result
 
     def _leave(self, entry: Entry, reason: str, place: Any) -> None:
         entry.eager = True

@@ -64,7 +64,7 @@ def side_effect(code: CodeType, outer: bool = False) -> str | None:
 
     for instruction in dis.get_instructions(code):
         name, argument = instruction.opname, instruction.argval
-        if name in _DANGEROUS:
+        if name in _DANGEROUS and not (name == "YIELD_VALUE" and code.co_name == "<genexpr>"):
             if (
                 (outer and name in _REBINDING)
                 or (name == "STORE_DEREF" and argument in code.co_cellvars)
@@ -96,9 +96,13 @@ class Conditions:
     """Collects tests, written as one expression."""
 
     def __init__(self) -> None:
-        self.tests = ["changes[0] == known", "switches.grad is grad", "not switches.autocast"]
+        self.tests = ["(changes[0] == known or again())", "not observers", "not recordings"]
+        self.tests += (
+            ["not altered"] if not modes.altered else ["switches.grad is grad", "not switches.autocast"]
+        )
         self.room: dict[str, Any] = {
             "changes": modes.changes, "known": modes.changes[0], "switches": switches, "grad": switches.grad,
+            "altered": modes.altered, "observers": modes.observers, "recordings": modes.recordings,
         }  # fmt: skip
         self.modules: dict[int, Module] = {}
 
@@ -111,16 +115,16 @@ class Conditions:
     def same(self, expression: str, value: Any) -> None:
         """What the expression gives must be what it is now."""
         by_value = isinstance(value, _PLAIN) and not isinstance(value, (bool, type(None)))
-        self.tests.append(f"{expression} {'==' if by_value else 'is'} {self.name(value)}")
+        name = self.name(value)
+        test = f"{expression} is {name}"
+        self.tests.append(f"({test} or {expression} == {name})" if by_value else test)
         if isinstance(value, Module):
             self.flags(value)
 
     def flags(self, module: Module) -> None:
-        """A net's modules must stay in training or evaluation mode."""
+        """A net must stay as it is: its parameters and submodules, training or evaluation mode, whatever it keeps."""
         for part in module.modules():
-            if id(part) not in self.modules:
-                self.modules[id(part)] = part
-                self.tests.append(f"{self.name(part)}.training is {part.training}")
+            self.modules.setdefault(id(part), part)
 
     def tensor(self, expression: str, tensor: Variable) -> None:
         """A tensor's shape, strides and type must be as they are."""
@@ -132,16 +136,43 @@ class Conditions:
 
     def written(self) -> Callable[[Any], bool]:
         """The tests as a function of the call's arguments."""
+        self.settle(self.room)
         exec(
             compile("def holds(args):\n    return " + " and ".join(self.tests), "<guards>", "exec"), self.room
         )
         holds: Callable[[Any], bool] = self.room["holds"]
         return holds
 
+    def settle(self, room: dict[str, Any]) -> None:
+        """Let `again`, for when something was set on some module, look whether it was one of these."""
+        seen = [(part, _contents(part)) for part in self.modules.values()]
+
+        def again() -> bool:
+            for part, contents in seen:
+                now = _contents(part)
+                if now.keys() != contents.keys() or not all(
+                    now[k] is v or (v.__class__ in _PLAIN and now[k].__class__ is v.__class__ and now[k] == v)
+                    for k, v in contents.items()
+                ):
+                    return False
+            room["known"] = modes.changes[0]
+            return True
+
+        room["again"] = again
+
+
+def _contents(module: Module) -> dict[Any, Any]:
+    """All that a module keeps, itself and by name."""
+    own = vars(module)
+    found: dict[Any, Any] = dict(own)
+    for room in ("_parameters", "_buffers", "_modules"):
+        found.update({(room, name): value for name, value in own[room].items()})
+    return found
+
 
 def arguments(found: Conditions, args: tuple[Any, ...]) -> None:
     """Tests of positional arguments: tensors and plain values. ValueError for others, which need a closer look."""
-    found.tests.insert(0, f"len(args) == {len(args)}")
+    found.tests.insert(0, f"len(args) == {len(args)}" if args else "not args")
     for number, value in enumerate(args):
         found.tests.append(f"args[{number}].__class__ is {found.name(value.__class__)}")
         if isinstance(value, Variable):
@@ -153,12 +184,12 @@ def arguments(found: Conditions, args: tuple[Any, ...]) -> None:
 
 def conditions(
     function: Any, frames: dict[CodeType, tuple[dict[str, Any], Any]], tensors: list[Variable],
-    sinks: list[tuple[Any, bool]], args: tuple[Any, ...] | None,
-) -> Callable[[Any], bool]:  # fmt: skip
-    """A test whether everything is still as it was during the recording.
+    sinks: list[tuple[Any, bool]], args: tuple[Any, ...] | None, shapes: bool = True,
+) -> Conditions:  # fmt: skip
+    """Tests whether everything is still as it was during the recording.
 
     frames: the functions that ran, with their globals and the object that they are methods of; sinks: leaves, and whether
-    they had a gradient; args: tested, too, if given.
+    they had a gradient; args: tested, too, if given; shapes: of the tensors that were there before, too.
     """
     found = Conditions()
     if args is not None:
@@ -183,8 +214,9 @@ def conditions(
     for tensor in tensors:
         name = found.name(tensor)
         found.same(f"{name}._edge", tensor._edge)
-        found.tensor(name, tensor)
-    return found.written()
+        if shapes:
+            found.tensor(name, tensor)
+    return found
 
 
 def vars_of(owner: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from clew.core import engine, raw, storage
 from clew.core.modes import recordings
 from clew.core.node import AccumulateGrad, Freed, Node, internal, user_place
 from clew.core.variable import Variable
-from clew.ops import _builders, create
+from clew.ops import _builders, _draws, create
 from clew.optim.optimizer import Optimizer
 
 _own = engine.own
@@ -49,6 +49,8 @@ _DRAWS = (
     "any_value", "bernoulli", "bernoulli_each", "cauchy", "exponential", "geometric", "integers", "log_normal", "multinomial",
     "normal", "permutation", "poisson", "uniform",
 )  # fmt: skip
+
+_DRAWING = streams, _draws
 
 
 _MIXIN = "numpy/lib/mixins.py"
@@ -574,9 +576,10 @@ def recording() -> Iterator[Recorder]:
     for name in _PLACES:
         function = getattr(storage, name)
         stand_ins[function] = recorder.looks(function)
-    for name in _DRAWS:
-        function = getattr(streams, name)
-        stand_ins[function] = recorder.draw(function)
+    for drawing in _DRAWING:
+        for name in _DRAWS:
+            if name in vars(drawing):
+                stand_ins[vars(drawing)[name]] = recorder.draw(vars(drawing)[name])
     places = [
         (vars(module), name, function)
         for room, module in list(sys.modules.items())

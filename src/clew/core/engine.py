@@ -37,6 +37,14 @@ from clew.core.version import Place
 _new = object.__new__
 
 
+LARGE = 1 << 18  # numbers in a gradient from which on more than one thread pays
+
+
+def on_large(primitive: Any, index: int, g: ndarray, saved: Sequence[Any]) -> Any:
+    """A formula's gradient for a large `g`. (`clew.kernels` puts a function that uses all threads in its place.)"""
+    return primitive.formulas[index](raw, g, *saved)
+
+
 class _Vocabularies:
     """The vocabulary over tensors; `clew.ops` sets it."""
 
@@ -150,7 +158,12 @@ class Walk:
                 target = edge[0]
                 if needed is not None and target not in needed:
                     continue
-                gi = formulas[index](raw, g, *saved[index]) if gradients is None else gradients[index]
+                if gradients is not None:
+                    gi = gradients[index]
+                elif g.__class__ is ndarray and g.size >= LARGE:
+                    gi = on_large(primitive, index, g, saved[index])
+                else:
+                    gi = formulas[index](raw, g, *saved[index])
                 if gi is not None:
                     if metas is not None:
                         shape, dtype = metas[index]

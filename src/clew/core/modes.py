@@ -27,6 +27,17 @@ def holds(predicate: Callable[..., bool], *values: Any) -> bool:
     return recordings[-1].holds(predicate, values) if recordings else predicate(*values)
 
 
+told: set[str] = set()  # the warnings that were given and are given once
+tell_always = [False]  # `set_warn_always`
+
+
+def first_time(warning: str) -> bool:
+    """Whether a warning that is given once is to be given now."""
+    first = warning not in told
+    told.add(warning)
+    return first or tell_always[0]
+
+
 def observe(node: Any, inputs: Sequence[Any], results: Sequence[Any]) -> None:
     """Tell every observer of a recorded operation."""
     for observer in tuple(observers):

@@ -248,6 +248,8 @@ class Variable:
     def grad(self, value: Any) -> None:
         if value is not None:
             self._check_grad(value)
+        if recordings:
+            recordings[-1].cleared(self)
         if self._meta is None:
             self._meta = Retained()
         self._meta.grad = value

@@ -60,8 +60,7 @@ class Module(StateDict):
 
     # ---- attributes --------------------------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:
-        if name != "training":
-            changes[0] += 1
+        changes[0] += 1
         state = self.__dict__
         if isinstance(value, Parameter):
             if "_parameters" not in state:
@@ -402,8 +401,14 @@ class Module(StateDict):
             clear_gradient(param, set_to_none)
 
     def share_memory(self: M) -> M:
-        """The module itself: memory is not shared between processes."""
-        return self
+        """Parameters and buffers moved into memory that processes forked from now on share with this one."""
+        return self._apply(lambda t: t.share_memory_())
+
+    def to_empty(self: M, *, device: Any, recurse: bool = True) -> M:
+        """Parameters and buffers of the same shapes, without their values."""
+        from clew.ops.create import empty_like
+
+        return self._apply(lambda t: empty_like(t, device=device), recurse)
 
     # ---- hooks ---------------------------------------------------------------------------------------------------------
     def _hook(self, table: str, hook: Any, prepend: bool = False) -> RemovableHandle:

@@ -22,6 +22,8 @@ from clew.core.promotion import result_dtype, to_float
 from clew.core.variable import FLOAT32, FLOAT64, INFERENCE, Variable, classes, wrap
 from clew.core.version import Version
 from clew.dtypes import dtype, from_numpy, legacy_name
+from clew.kernels import KERNELS
+from clew.kernels.blocks import LARGE, blockwise
 from clew.ops._arguments import check_tensor
 
 _getframe = sys._getframe
@@ -140,7 +142,11 @@ def unary(
             return general(input, out)
         if (dtype is not FLOAT32 and dtype is not FLOAT64) or out is not None:
             return general(input, out)
-        value = forward(a)
+        value = (
+            forward(a)
+            if a.__class__ is not ndarray or a.size < LARGE or name in KERNELS
+            else blockwise(forward, (a,))
+        )
         result = _new(classes.tensor)
         result._array = value
         result._counter = result._view = result._meta = None
@@ -261,7 +267,11 @@ def binary(
             if (dtype is not FLOAT32 and dtype is not FLOAT64) or out is not None:
                 return fallback(input, other, out)
             try:
-                value = forward(a, b)
+                value = (
+                    forward(a, b)
+                    if a.__class__ is not ndarray or a.size < LARGE
+                    else blockwise(forward, (a, b))
+                )
             except ValueError:
                 raise broadcast_error(a.shape, b.shape) from None
             result = _new(classes.tensor)

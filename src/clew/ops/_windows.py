@@ -14,6 +14,7 @@ import numpy as np
 from numpy import ndarray
 
 Sizes = tuple[int, ...]
+_CACHED = 1 << 19  # numbers in columns that are multiplied at once
 _FEW = 1 << 13  # numbers in columns that are summed in one call, instead of one for each place in the kernel
 
 
@@ -71,6 +72,58 @@ def unfolded(x: ndarray, kernel: Sizes, stride: Sizes, padding: Sizes, dilation:
     for k, seen in taps(kernel, stride, dilation, out):
         made[:, :, k] = x[seen]
     return made.reshape((*x.shape[:2], count, math.prod(out)))
+
+
+class Grid:
+    """Images (N, C, H, W) with borders, channel by channel and flattened: there the windows' places, for steps of 1, lie at
+    fixed distances, so that what a place in the kernel sees of many images is one long piece of memory. A line's border
+    serves the line before it, too. The few windows that reach further see what is not theirs; `shown` leaves them out,
+    `spread` gives them zeros.
+    """
+
+    def __init__(self, x: ndarray, kernel: Sizes, padding: Sizes, dilation: Sizes) -> None:
+        images, channels = x.shape[:2]
+        self.kernel, self.dilation = kernel, dilation
+        cut = [max(-p, 0) for p in padding]
+        if any(cut):
+            x = x[:, :, cut[0] : x.shape[2] - cut[0], cut[1] : x.shape[3] - cut[1]]
+        border = [max(p, 0) for p in padding]
+        self.high, self.wide = [n + p for n, p in zip(x.shape[2:], border, strict=True)]
+        # The last windows look beyond the end: room for them.
+        self.beyond = dilation[0] * (kernel[0] - 1) * self.wide + dilation[1] * (kernel[1] - 1)
+        self.count = images
+        self.cells = self.high * self.wide
+        self.flat = np.zeros((channels, images * self.cells + self.beyond), x.dtype)
+        grid = self.flat[:, : images * self.cells].reshape((channels, images, self.high, self.wide))
+        grid[:, :, border[0] :, border[1] :] = x.swapaxes(0, 1)
+
+    def batches(self) -> list[slice]:
+        """The images in groups whose columns stay in the cache."""
+        each = len(self.flat) * math.prod(self.kernel) * self.cells
+        step = max(1, _CACHED // each)
+        return [slice(i, min(i + step, self.count)) for i in range(0, self.count, step)]
+
+    def columns(self, images: slice) -> ndarray:
+        """The windows of some images: (C · places in the kernel, images · cells)."""
+        size = self.flat.itemsize
+        length = (images.stop - images.start) * self.cells
+        down, right = self.dilation
+        view = ndarray(
+            (len(self.flat), *self.kernel, length), self.flat.dtype, self.flat, images.start * self.cells * size,
+            (self.flat.strides[0], down * self.wide * size, right * size, size),
+        )  # fmt: skip
+        return view.reshape((-1, length))
+
+    def shown(self, product: ndarray, out: Sizes) -> ndarray:
+        """What stands at the windows, of values at all cells: (C, images, *out)."""
+        whole = product.reshape((len(product), -1, self.high, self.wide))
+        return whole[:, :, : out[0], : out[1]]
+
+    def spread(self, values: ndarray) -> ndarray:
+        """The adjoint of `shown`, of (images, C, *out): (C, images · cells)."""
+        made = np.zeros((values.shape[1], values.shape[0], self.high, self.wide), values.dtype)
+        made[:, :, : values.shape[2], : values.shape[3]] = values.swapaxes(0, 1)
+        return made.reshape((values.shape[1], -1))
 
 
 def folded(

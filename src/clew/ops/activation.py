@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from clew.core import raw
 from clew.core.inplace import store_out
 from clew.core.primitive import Primitive
 from clew.core.raw import where
 from clew.dtypes import dtype, float64, legacy_name
+from clew.kernels import pick
 from clew.ops._arguments import COMPLEX, check_tensor, legacy, tensor_dtype, wrap_dim
 from clew.ops._builders import compute, unary
 from clew.ops.special import erf
@@ -45,10 +47,22 @@ def _check_relu(have: dtype) -> None:
         raise NotImplementedError("clamp is not supported for complex types")
 
 
+def _relu_array(a: Any) -> Any:
+    if a.__class__ is np.ndarray and (kernel := pick("relu", a)):
+        return kernel(a)
+    return np.maximum(a, 0)
+
+
+def _relu_slope(xp: Any, g: Any, out: Any) -> Any:
+    if xp is raw and out.__class__ is np.ndarray and (kernel := pick("relu_back", out)):
+        return kernel(out, g)
+    return xp.keep(g, out > 0)
+
+
 relu = unary(
     "relu",
-    lambda a: np.maximum(a, 0),
-    lambda xp, g, out: xp.keep(g, out > 0),
+    _relu_array,
+    _relu_slope,
     keep=True,
     check=_check_relu,
     explain="max(x, 0); the gradient at 0 is 0. (Nair & Hinton, 2010)",
@@ -289,14 +303,22 @@ def _sigmoid(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
 
 
+def _silu_array(a: Any) -> Any:
+    if kernel := pick("silu", a):
+        return kernel(a)
+    return a / (1 + np.exp(-a))
+
+
 def _silu_slope(xp: Any, g: Any, self: Any) -> Any:
+    if xp is raw and (kernel := pick("silu_back", self)):
+        return kernel(self, g)
     s = 1 / (1 + xp.exp(-self))
     return g * (s * (1 + self * (1 - s)))
 
 
 silu = unary(
     "silu",
-    lambda a: a / (1 + np.exp(-a)),
+    _silu_array,
     _silu_slope,
     refuse="bool uint8 int8 int16 int32 int64",
     kernel="silu_cpu",
@@ -372,19 +394,27 @@ ROOT_HALF, ROOT_TWO_OVER_PI, CUBIC = math.sqrt(0.5), math.sqrt(2 / math.pi), 0.0
 
 
 def _gelu_exact(a: Any) -> Any:
+    if kernel := pick("gelu", a):
+        return kernel(a)
     return 0.5 * a * (1 + erf.primitive.forward(a * ROOT_HALF))
 
 
 def _gelu_exact_slope(xp: Any, g: Any, self: Any) -> Any:
+    if xp is raw and (kernel := pick("gelu_back", self)):
+        return kernel(self, g)
     below = 0.5 * (1 + xp.call(erf.primitive, self * ROOT_HALF))
     return g * (below + self * (xp.exp(-0.5 * self * self) * (ROOT_HALF / math.sqrt(math.pi))))
 
 
 def _gelu_tanh(a: Any) -> Any:
+    if kernel := pick("gelu_tanh", a):
+        return kernel(a)
     return 0.5 * a * (1 + np.tanh(ROOT_TWO_OVER_PI * (a + CUBIC * (a * a * a))))
 
 
 def _gelu_tanh_slope(xp: Any, g: Any, self: Any) -> Any:
+    if xp is raw and (kernel := pick("gelu_tanh_back", self)):
+        return kernel(self, g)
     square = self * self
     t = xp.tanh(ROOT_TWO_OVER_PI * (self + CUBIC * (square * self)))
     inner = ROOT_TWO_OVER_PI * (1 + 3 * CUBIC * square)

@@ -23,7 +23,7 @@ from clew.dtypes import cpp_name, legacy_name, tensor_type_name
 from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor
 from clew.ops._autocast import lowered
-from clew.ops._windows import Sizes, folded, padded, taps, unfolded, windows_out, within
+from clew.ops._windows import Grid, Sizes, folded, padded, taps, unfolded, windows_out, within
 from clew.ops.linalg import widely
 from clew.ops.pad import constant_pad
 
@@ -31,6 +31,7 @@ __all__ = [
     "conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution",
 ]  # fmt: skip
 
+_LARGE = 1 << 13  # numbers in a batch of images whose windows are taken all at once
 _MANY = 1 << 22  # numbers that a batch of weight gradients may hold before they are summed one by one
 
 
@@ -43,6 +44,45 @@ def _grouped(x: ndarray, groups: int) -> ndarray:
 def _alone(weight_shape: Sizes, groups: int) -> bool:
     """Whether every channel is convolved by itself ("depthwise"): then products of numbers beat products of matrices."""
     return weight_shape[1] == 1 and weight_shape[0] == groups > 1
+
+
+def _on_grid(
+    x: ndarray, weight_shape: Sizes, stride: Sizes, padding: Sizes, dilation: Sizes, groups: int
+) -> bool:
+    """Whether the windows of many images are taken from a padded grid, all images in one product."""
+    return (
+        x.size >= _LARGE
+        and len(weight_shape) == 4
+        and groups == 1
+        and stride == (1, 1)
+        and weight_shape[2] * weight_shape[3] > 1
+        and all(p <= d * (k - 1) for p, d, k in zip(padding, dilation, weight_shape[2:], strict=True))
+    )
+
+
+def _convolve_on_grid(
+    x: ndarray, weight: ndarray, bias: Any, padding: Sizes, dilation: Sizes, out: Sizes
+) -> ndarray:
+    """`_convolve` with steps of 1 and one group; of a negative border that much is cut off."""
+    made = np.empty((x.shape[0], weight.shape[0], *out), x.dtype)
+    matrix = np.ascontiguousarray(weight.reshape((weight.shape[0], -1)))
+    grid = Grid(x, weight.shape[2:], padding, dilation)
+    for images in grid.batches():
+        product = matrix.dot(grid.columns(images))
+        if bias is not None:
+            product += bias.reshape((-1, 1))
+        made[images] = grid.shown(product, out).swapaxes(0, 1)
+    return made
+
+
+def _correlate_on_grid(x: ndarray, grad: ndarray, kernel: Sizes, padding: Sizes, dilation: Sizes) -> ndarray:
+    """`_correlate` with steps of 1 and one group."""
+    grid = Grid(x, kernel, padding, dilation)
+    made: Any = 0
+    for images in grid.batches():
+        made = made + grid.spread(grad[images]).dot(grid.columns(images).T)
+    total: ndarray = made.reshape((grad.shape[1], x.shape[1], *kernel))
+    return total
 
 
 def _per_channel(weight: ndarray) -> ndarray:
@@ -61,6 +101,8 @@ def _convolve(
         part = np.empty_like(made)
         for k, seen in taps(kernel, stride, dilation, out):
             made += np.multiply(x[seen], factors[k], out=part)
+    elif _on_grid(input, weight.shape, stride, padding, dilation, groups):
+        return _convolve_on_grid(input, weight, bias, padding, dilation, out)
     else:
         columns = _grouped(unfolded(input, kernel, stride, padding, dilation), groups)
         matrix = weight.reshape((groups, weight.shape[0] // groups, columns.shape[2]))
@@ -92,6 +134,12 @@ def _spread(
         for k, seen in taps(kernel, stride, dilation, input.shape[2:]):
             made[seen] += np.multiply(input, factors[k], out=part)
         made = made[within(size, padding)]
+    elif _on_grid(
+        input, weight.shape, stride, padding, dilation, groups
+    ):  # for steps of 1 a convolution, with the kernel turned round
+        border = tuple([d * (k - 1) - p for k, p, d in zip(kernel, padding, dilation, strict=True)])
+        turned = weight[:, :, ::-1, ::-1].swapaxes(0, 1)
+        return _convolve_on_grid(input, turned, bias, border, dilation, size)
     else:
         matrix = weight.reshape((groups, weight.shape[0] // groups, weight.shape[1] * math.prod(kernel)))
         values = _grouped(input.reshape((*input.shape[:2], math.prod(input.shape[2:]))), groups)
@@ -122,15 +170,17 @@ def _correlate(
         places = taps(kernel, stride, dilation, grad.shape[2:])
         sums = [np.add.reduce(np.multiply(x[seen], grad, out=part), axes) for _, seen in places]
         return np.stack(sums, -1).reshape((groups, 1, *kernel))
+    whole = (grad.shape[1], input.shape[1] // groups, *kernel)
+    if _on_grid(input, whole, stride, padding, dilation, groups):
+        return _correlate_on_grid(input, grad, kernel, padding, dilation)
     columns = _grouped(unfolded(input, kernel, stride, padding, dilation), groups).swapaxes(-1, -2)
     values = _grouped(grad.reshape((*grad.shape[:2], math.prod(grad.shape[2:]))), groups)
-    shape = (grad.shape[1], input.shape[1] // groups, *kernel)
-    if len(values) * math.prod(shape) <= _MANY:
-        return np.add.reduce(np.matmul(values, columns), 0).reshape(shape)
+    if len(values) * math.prod(whole) <= _MANY:
+        return np.add.reduce(np.matmul(values, columns), 0).reshape(whole)
     made = np.matmul(values[0], columns[0])
     for value, column in zip(values[1:], columns[1:], strict=True):
         made += np.matmul(value, column)
-    return made.reshape(shape)
+    return made.reshape(whole)
 
 
 def _bias_back(xp: Any, g: Any) -> Any:

@@ -28,7 +28,7 @@ from clew.dtypes import (
     uint8,
 )  # fmt: skip
 from clew.ops._builders import convert
-from clew.ops.create import as_dtype, finish, full, shape_of, to_array
+from clew.ops.create import as_dtype, finish, full, shape_of, to_array, warn_scalar
 from clew.streams import memory_order
 
 NOT_NUMPY = "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
@@ -156,9 +156,10 @@ def to_bool(self: Any) -> bool:
 
 def to_float(self: Any) -> float:
     """`float(tensor)`; RuntimeError for a complex number that is not real."""
-    if self._array.__class__ is np.float32:
-        return float(self._array)
-    return float(_real(_only(self), "double"))
+    number = float(self._array if self._array.__class__ is np.float32 else _real(_only(self), "double"))
+    if self.requires_grad:
+        warn_scalar(3)
+    return number
 
 
 def to_int(self: Any) -> int:
@@ -168,7 +169,10 @@ def to_int(self: Any) -> int:
 
 def to_complex(self: Any) -> complex:
     """`complex(tensor)`."""
-    return complex(_only(self))
+    number = complex(_only(self))
+    if self.requires_grad:
+        warn_scalar(3)
+    return number
 
 
 def _only(self: Any) -> Any:

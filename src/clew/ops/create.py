@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import operator
+import warnings
 from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
+from clew.core.modes import first_time, is_grad_enabled
 from clew.core.variable import Variable, wrap
 from clew.device import check as check_device
 from clew.dtypes import (
@@ -84,8 +86,6 @@ def tensor(
     if device is not None:
         check_device(device)
     if isinstance(data, Variable):
-        import warnings
-
         warnings.warn(
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
             "sourceTensor.detach().clone().requires_grad_(True), rather than torch.tensor(sourceTensor).",
@@ -160,8 +160,6 @@ def _from_sequence(data: Any, want: dtype | None) -> np.ndarray:
             break
         first = first[0]
     if len(shape) > 1 and isinstance(data[0], np.ndarray):
-        import warnings
-
         warnings.warn(_SLOW_LIST, UserWarning, stacklevel=4)
     level = [data]
     for dim, size in enumerate(shape):
@@ -245,7 +243,7 @@ def _plain(value: Any, want: dtype) -> Any:
             if array.size != 1 or array.dtype.kind not in "iub":
                 raise TypeError("only integer tensors of a single element can be converted to an index")
         elif value.requires_grad:
-            warn_scalar(5)
+            warn_scalar(8)
         return value.item()
     if isinstance(value, np.generic):
         return value.item()
@@ -257,15 +255,14 @@ def _plain(value: Any, want: dtype) -> Any:
 
 
 def warn_scalar(stacklevel: int) -> None:
-    """UserWarning: a number taken from a tensor leaves autograd's sight."""
-    import warnings
-
-    warnings.warn(
-        "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
-        "Consider using tensor.detach() first.",
-        UserWarning,
-        stacklevel=stacklevel,
-    )
+    """UserWarning, once: a number taken from a tensor leaves autograd's sight."""
+    if is_grad_enabled() and first_time("scalar"):
+        warnings.warn(
+            "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+            "Consider using tensor.detach() first.",
+            UserWarning,
+            stacklevel=stacklevel,
+        )
 
 
 def as_tensor(data: Any, dtype: dtype | None = None, device: Any = None) -> Any:
@@ -321,8 +318,6 @@ def from_numpy(ndarray: Any) -> Any:
     _check_foreign(ndarray)
     from_numpy_dtype(ndarray.dtype)
     if not ndarray.flags.writeable:
-        import warnings
-
         warnings.warn(
             "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means "
             "writing to this tensor will result in undefined behavior. You may want to copy the array to protect its "

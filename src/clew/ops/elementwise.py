@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from clew.core import raw
 from clew.core.inplace import store_out
 from clew.core.primitive import Primitive
 from clew.core.promotion import result_dtype, to_float
 from clew.core.variable import FLOAT32, FLOAT64, Variable, classes, wrap
 from clew.dtypes import dtype, legacy_name
+from clew.kernels import pick
 from clew.ops._arguments import (
     COMPLEX,
     check_operands,
@@ -93,10 +95,24 @@ log = unary("log", np.log, lambda xp, g, self: g / self, explain="The natural lo
 log2 = unary("log2", np.log2, lambda xp, g, self: g / (self * LN2), explain="The logarithm to base 2.")
 log10 = unary("log10", np.log10, lambda xp, g, self: g / (self * LN10), explain="The logarithm to base 10.")
 log1p = unary("log1p", np.log1p, lambda xp, g, self: g / (self + 1), explain="log(1 + x), exact near 0")
+
+
+def _sigmoid_array(a: Any) -> Any:
+    if a.__class__ is np.ndarray and (kernel := pick("sigmoid", a)):
+        return kernel(a)
+    return 1 / (1 + np.exp(-a))
+
+
+def _sigmoid_slope(xp: Any, g: Any, out: Any) -> Any:
+    if xp is raw and (kernel := pick("sigmoid_back", out)):
+        return kernel(out, g)
+    return g * (out * (1 - out))
+
+
 sigmoid = unary(
     "sigmoid",
-    lambda a: 1 / (1 + np.exp(-a)),
-    lambda xp, g, out: g * (out * (1 - out)),
+    _sigmoid_array,
+    _sigmoid_slope,
     explain="1 / (1 + e⁻ˣ)",
 )
 _differ = {

@@ -96,29 +96,83 @@ def renormalize(weight: Any, index: ndarray, max_norm: float, norm_type: float) 
 
 
 # ---- bags -------------------------------------------------------------------------------------------------------------
+def _sums(table: ndarray, picks: Any, into: Any, by: ndarray, *, bags: int) -> ndarray:
+    """out[into[i]] += by[i] · table[picks[i]]. Of `picks` and `into` one ascends."""
+    wide = table.astype(np.float32) if table.dtype.itemsize == 2 else table
+    weights = by.astype(wide.dtype)
+    if len(picks) * wide.shape[1] >= 16384:
+        from scipy.sparse import csr_matrix
+
+        ascending, size = (into, bags) if (np.diff(into) >= 0).all() else (picks, len(table))
+        bounds = np.searchsorted(ascending, np.arange(size + 1))
+        if ascending is into:
+            made = csr_matrix((weights, picks, bounds), shape=(bags, len(table))) @ wide
+        else:
+            made = csr_matrix((weights, into, bounds), shape=(len(table), bags)).T @ wide
+    else:
+        made = np.zeros((bags, wide.shape[1]), wide.dtype)
+        add_rows(made, into, wide[picks] * weights[:, None])
+    return np.asarray(made.astype(table.dtype, copy=False))
+
+
+def _dots_of_rows(a: ndarray, b: ndarray, i: Any, j: Any) -> ndarray:
+    """out[k] = a[i[k]] · b[j[k]]."""
+    return np.asarray(
+        np.add.reduce(a[i] * b[j], 1, np.float32 if a.dtype.itemsize == 2 else None).astype(a.dtype)
+    )
+
+
+_weighted_sums: Primitive = Primitive(
+    "embedding_bag_sums",
+    _sums,
+    {
+        "table": lambda xp, g, table_shape, picks, into, by: xp.call(
+            _weighted_sums, g, into, picks, by, bags=table_shape[0]
+        ),
+        "by": lambda xp, g, table, picks, into: xp.call(_row_dots, g, table, into, picks),
+    },
+    explain="rows of a table times weights, summed by bags; backward the bags are looked up and the rows summed",
+)
+_row_dots: Primitive = Primitive(
+    "embedding_bag_dots",
+    _dots_of_rows,
+    {
+        "a": lambda xp, g, a_shape, b, i, j: xp.call(_weighted_sums, b, j, i, g, bags=a_shape[0]),
+        "b": lambda xp, g, b_shape, a, i, j: xp.call(_weighted_sums, a, i, j, g, bags=b_shape[0]),
+    },
+    explain="scalar products of pairs of rows",
+)
+
+
 def _bag_sums(
     weight: ndarray, indices: ndarray, bag: ndarray, per_sample_weights: Any, *, mode: str, bags: int,
     padding_idx: int, scale_grad_by_freq: bool,
 ) -> tuple[ndarray, ndarray, ndarray]:  # fmt: skip
     """The bags; by what every look-up counts; of which row the largest is (mode "max", −1 for none)."""
-    wide = weight.astype(np.float32) if weight.dtype.itemsize == 2 else weight
     kept = indices != padding_idx
-    picked = wide[indices[kept]]
     if mode == "max":
-        largest = np.full((bags, weight.shape[1]), -np.inf, wide.dtype)
-        np.maximum.at(largest, bag[kept], picked)
-        at, column = np.nonzero(picked == largest[bag[kept]])
-        rows = np.full(largest.shape, -1)
-        rows[bag[kept][at[::-1]], column[::-1]] = indices[kept][at[::-1]]  # of equals the first
-        return np.where(rows < 0, 0, largest).astype(weight.dtype), kept.astype(weight.dtype), rows
-    made = np.zeros((bags, weight.shape[1]), wide.dtype)
-    counted = kept.astype(wide.dtype)
+        made, rows = _largest(weight, indices[kept], bag[kept], bags)
+        return made, kept.astype(weight.dtype), rows
+    counted = kept.astype(np.float32 if weight.dtype.itemsize == 2 else weight.dtype)
     if mode == "mean":
         counted /= np.maximum(np.bincount(bag[kept], minlength=bags), 1)[bag]
     elif per_sample_weights is not None:
         counted *= per_sample_weights
-    add_rows(made, bag[kept], picked * counted[kept][:, None])
-    return made.astype(weight.dtype), counted.astype(weight.dtype), np.empty(0, np.int64)
+    picked, into, by = (a if kept.all() else a[kept] for a in (indices, bag, counted))
+    made = _sums(weight, picked, into, by, bags=bags)
+    return made, counted.astype(weight.dtype), np.empty(0, np.int64)
+
+
+def _largest(weight: ndarray, indices: ndarray, bag: ndarray, bags: int) -> tuple[ndarray, ndarray]:
+    """The largest numbers of every bag (0 of an empty one), and the rows they stand in: of equals the first, −1 for none."""
+    picked = weight[indices]
+    largest, rows = np.zeros((bags, weight.shape[1]), weight.dtype), np.full((bags, weight.shape[1]), -1)
+    if len(bag):
+        starts = np.flatnonzero(np.append(True, bag[1:] != bag[:-1]))
+        largest[bag[starts]] = np.maximum.reduceat(picked, starts, 0)
+    at, column = np.nonzero(picked == largest[bag])
+    rows[bag[at[::-1]], column[::-1]] = indices[at[::-1]]
+    return np.where(rows < 0, weight.dtype.type(0), largest), rows
 
 
 def _bags_back(
@@ -132,21 +186,18 @@ def _bags_back(
             xp.call(gather_back, g * xp.constant((rows >= 0).astype(dtype_of(g))), winners, dim=0, shape=weight.shape),
             None, None, None,
         )  # fmt: skip
-    spread = xp.call(_embedding, g, bag, padding_idx=-1, scale_grad_by_freq=False, sparse=False)
-    of_weights = None
+    raw = getattr(indices, "_array", indices)
+    kept = xp.constant((raw != padding_idx).astype(dtype_of(g)))
+    by, of_table, of_weights = kept, None, None
+    if needs[0]:
+        by = xp.constant(counts) if per_sample_weights is None else per_sample_weights * kept
+        if scale_grad_by_freq and raw.size:
+            often = np.bincount(raw, minlength=weight.shape[0])[raw]
+            by = by * xp.constant((1 / often).astype(dtype_of(g)))
+        of_table = xp.call(_weighted_sums, g, bag, indices, by, bags=weight.shape[0])
     if needs[3]:
-        looked_up = xp.call(
-            _embedding, weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False
-        )
-        kept = getattr(indices, "_array", indices) != padding_idx
-        of_weights = xp.sum(spread * looked_up, 1) * xp.constant(kept.astype(dtype_of(g)))
-    by = xp.constant(counts) if per_sample_weights is None else per_sample_weights
-    shares = spread * xp.expand_dims(by, 1)
-    back = xp.call(
-        embedding_back, shares, indices, rows=weight.shape[0], padding_idx=padding_idx,
-        scale_grad_by_freq=scale_grad_by_freq,
-    )  # fmt: skip
-    return (back if needs[0] else None), None, None, of_weights
+        of_weights = xp.call(_row_dots, g, weight, bag, indices) * kept
+    return of_table, None, None, of_weights
 
 
 _bag = Primitive(

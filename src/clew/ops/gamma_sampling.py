@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,115 +18,37 @@ from clew import streams
 from clew.core.primitive import Primitive
 from clew.dtypes import legacy_name
 from clew.ops._arguments import check_tensor, not_derived
+from clew.ops._draws import binomials, draw_each, gammas
 from clew.ops.create import finish
 from clew.ops.sampling import source_of
 
 __all__ = ["_dirichlet_grad", "_sample_dirichlet", "_standard_gamma", "binomial"]
 
 _THIRD = float(np.float32(1.0) / np.float32(3.0))  # PyTorch's stream takes it in single precision
-_SQUEEZE = 0.0331
 
 
 # ---- drawing ---------------------------------------------------------------------------------------------------------------
-def _one_gamma(generator: streams.Generator, a: float, kind: Callable[[float], Any] = float) -> float:
-    """Gamma(a, 1) (G. Marsaglia, W. W. Tsang, "A simple method for generating gamma variables", 2000).
+def _gammas(generator: streams.Generator, a: np.ndarray, kind: Any) -> np.ndarray:
+    """Gamma(a, 1), as float64. What depends on `a` alone is rounded to the type `kind`, as in PyTorch's stream."""
 
-    What depends on `a` alone is rounded to the type `kind`, as in PyTorch's stream; the rest is in double.
-    """
-    scale = 1.0
-    if a < 1.0:
-        if a == 0.0:
-            return 0.0
-        scale = (1.0 - _one_uniform(generator)) ** float(kind(1.0 / a))
-        a = float(kind(a + 1.0))
-    d = float(kind(a - _THIRD))
-    c = 1.0 / math.sqrt(9.0 * d)
-    while True:
-        x = streams.one_normal(generator)
-        y = 1.0 + c * x
-        if y <= 0.0:
-            continue
-        v = y * y * y
-        u = 1.0 - _one_uniform(generator)
-        square = x * x
-        if u < 1.0 - _SQUEEZE * square * square:
-            return scale * d * v
-        if math.log(u) < 0.5 * square + d * (1.0 - v + math.log(v)):
-            return scale * d * v
+    def as_kind(values: np.ndarray) -> np.ndarray:
+        return values.astype(kind).astype(np.float64)
+
+    a = a.astype(np.float64)
+    with np.errstate(divide="ignore", over="ignore"):
+        inverse = as_kind(1.0 / a)
+    raised = np.where(a < 1.0, as_kind(a + 1.0), a)
+    return draw_each(generator, gammas, a, as_kind(raised - _THIRD), inverse)
 
 
-def _one_uniform(generator: streams.Generator) -> float:
-    first, second = generator.words(2).tolist()
-    return ((first << 32 | second) & (2**53 - 1)) * 2.0**-53
-
-
-def _one_binomial(generator: streams.Generator, n: float, p: float) -> float:
-    """Binomial(n, p); of p and 1 - p the smaller is drawn with."""
-    if n <= 0.0 or p <= 0.0:
-        return 0.0
-    if p >= 1.0:
-        return n
-    if math.isnan(p) or math.isnan(n):
-        return math.nan
-    q = p if p <= 0.5 else 1.0 - p
-    drawn = (_binomial_many if n * q >= 10.0 else _binomial_few)(generator, n, q)
-    return drawn if p <= 0.5 else n - drawn
-
-
-def _binomial_few(generator: streams.Generator, n: float, p: float) -> float:
-    """How many waits of geometric length fit into n trials (L. Devroye, "Non-uniform random variate generation", 1986)."""
-    waited, count, log_failure = 0.0, 0, math.log1p(-p)
-    while True:
-        u = _one_uniform(generator)
-        if u == 0.0:
-            return count
-        waited += math.ceil(math.log(u) / log_failure)
-        if waited > n:
-            return count
-        count += 1
-
-
-def _binomial_many(generator: streams.Generator, n: float, p: float) -> float:
-    """Transformed rejection (W. Hörmann, "The generation of binomial random variates", 1993, algorithm BTRS)."""
-    spread = math.sqrt(n * p * (1.0 - p))
-    b = 1.15 + 2.53 * spread
-    a = -0.0873 + 0.0248 * b + 0.01 * p
-    c = n * p + 0.5
-    v_r = 0.92 - 4.2 / b
-    odds = p / (1.0 - p)
-    alpha = (2.83 + 5.1 / b) * spread
-    m = math.floor((n + 1.0) * p)
-    while True:
-        u, v = _one_uniform(generator) - 0.5, _one_uniform(generator)
-        us = 0.5 - abs(u)
-        k = math.floor((2.0 * a / us + b) * u + c)
-        if us >= 0.07 and v <= v_r:
-            return k
-        if k < 0 or k > n:
-            continue
-        bound = (
-            (m + 0.5) * math.log((m + 1.0) / (odds * (n - m + 1.0)))
-            + (n + 1.0) * math.log((n - m + 1.0) / (n - k + 1.0))
-            + (k + 0.5) * math.log(odds * (n - k + 1.0) / (k + 1.0))
-            + _stirling(m)
-            + _stirling(n - m)
-            - _stirling(k)
-            - _stirling(n - k)
-        )
-        if v == 0.0 or math.log(v * alpha / (a / (us * us) + b)) <= bound:
-            return k
-
-
-def _stirling(k: float) -> float:
-    """What Stirling's formula lacks of log k!."""
-    return math.lgamma(k + 1.0) - ((k + 0.5) * math.log(k + 1.0) - (k + 1.0) + 0.5 * math.log(2.0 * math.pi))
-
-
-def _each(function: Callable[..., float], source: Any, *arrays: np.ndarray) -> np.ndarray:
-    """The function of each element, as float64, drawn in the order of the elements."""
-    rows = zip(*[a.ravel().tolist() for a in arrays], strict=True)
-    drawn = [function(source, *row) for row in rows]
-    return np.array(drawn, np.float64).reshape(arrays[0].shape)
+def _binomials(generator: streams.Generator, n: np.ndarray, p: np.ndarray) -> np.ndarray:
+    """Binomial(n, p), as float64. What depends on the parameters alone is worked out in their type, as PyTorch does."""
+    one = p.dtype.type(1)
+    q = np.where(p <= 0.5, p, one - p)
+    mean = n * q
+    with np.errstate(invalid="ignore"):
+        spread, odds, mode = np.sqrt(mean * (one - q)), q / (one - q), np.floor((n + one) * q)
+    return draw_each(generator, binomials, n, p, q, mean, spread, odds, mode)
 
 
 def _rounded(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
@@ -259,7 +180,7 @@ _dirichlet = Primitive(
 
 def _floating(name: str, tensor: Any) -> np.ndarray:
     array = np.asarray(check_tensor(tensor, name)._array)
-    if array.dtype.kind not in "fV":
+    if array.dtype not in (np.float32, np.float64):
         raise NotImplementedError(f"\"{name}\" not implemented for '{legacy_name(array.dtype)}'")
     return array
 
@@ -267,15 +188,15 @@ def _floating(name: str, tensor: Any) -> np.ndarray:
 def _standard_gamma(input: Any, generator: Any = None) -> Any:
     """Draws from Gamma(input, 1), differentiable in `input`."""
     a = _floating("gamma_cpu", input)
-    kind = float if a.dtype == np.float64 else np.float32
-    drawn = _each(partial(_one_gamma, kind=kind), source_of(generator, "_standard_gamma"), a)
+    kind = np.float64 if a.dtype == np.float64 else np.float32
+    drawn = _gammas(source_of(generator, "_standard_gamma"), a, kind)
     return _gamma(input, drawn=_rounded(drawn, a.dtype))
 
 
 def _sample_dirichlet(input: Any, generator: Any = None) -> Any:
     """Draws from Dirichlet(input) over the last dimension, differentiable in `input`: gamma draws by their sum."""
     a = _floating("dirichlet", input)
-    drawn = _each(_one_gamma, source_of(generator, "_sample_dirichlet"), a)
+    drawn = _gammas(source_of(generator, "_sample_dirichlet"), a, np.float64)
     drawn = drawn / drawn.sum(-1, keepdims=True)
     low, high = np.finfo(a.dtype).tiny, 1 - np.finfo(a.dtype).eps / 2
     return _dirichlet(input, drawn=np.asarray(np.clip(drawn, low, high).astype(a.dtype)))
@@ -288,6 +209,12 @@ def _dirichlet_grad(x: Any, alpha: Any, total: Any) -> Any:
 
 def binomial(count: Any, prob: Any, generator: Any = None) -> Any:
     """Draws from the binomial distribution: successes in `count` trials of probability `prob`."""
+    for name, tensor in (("count", count), ("prob", prob)):
+        kind = check_tensor(tensor, "binomial")._array.dtype
+        if kind.kind not in "fV":
+            raise ValueError(
+                f"binomial only supports floating-point dtypes for {name}, got: {legacy_name(kind)}"
+            )
     n, p = np.broadcast_arrays(_floating("binomial_cpu", count), _floating("binomial_cpu", prob))
-    drawn = _each(_one_binomial, source_of(generator, "binomial"), n, p)
+    drawn = _binomials(source_of(generator, "binomial"), n, p)
     return finish(np.asarray(drawn.astype(n.dtype)))

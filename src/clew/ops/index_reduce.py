@@ -12,6 +12,7 @@ import numpy as np
 from numpy import ndarray
 
 from clew.core.inplace import store_out
+from clew.core.modes import first_time
 from clew.core.primitive import Primitive
 from clew.ops._arguments import dtype_of
 from clew.ops._views import embed
@@ -177,7 +178,6 @@ _index_reduce = Primitive(
     aux={"wide": None},
     explain="slices reduced into slices along a dimension",
 )
-_warned: list[bool] = []
 
 
 def index_reduce(
@@ -190,8 +190,7 @@ def index_reduce(
         raise RuntimeError(
             f"index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got {reduce}."
         )
-    if not _warned:
-        _warned.append(True)
+    if first_time("index_reduce"):
         warnings.warn(
             "index_reduce() is in beta and the API may change at any time.", UserWarning, stacklevel=2
         )

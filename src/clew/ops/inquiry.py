@@ -9,6 +9,7 @@ import numpy as np
 from clew.core.promotion import result_dtype
 from clew.core.variable import Variable
 from clew.dtypes import dtype
+from clew.kernels import count_threads, set_threads
 from clew.ops._arguments import check_tensor
 from clew.ops.storages import Storage
 
@@ -115,26 +116,16 @@ class iinfo:
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
 
 
-class _Threads:
-    count: int | None = None
-
-
 def get_num_threads() -> int:
     """How many threads operations may use."""
-    import os
-
-    return (
-        _Threads.count or len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count() or 1
-    )
+    return count_threads()
 
 
 def set_num_threads(int: int) -> None:
-    """Note how many threads operations may use (NumPy's BLAS takes its number from the environment)."""
+    """How many threads operations may use from now on (NumPy's BLAS takes its number from the environment)."""
     if int <= 0:
         raise RuntimeError("expected a positive number of threads")
-    _Threads.count = int
+    set_threads(int)
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:

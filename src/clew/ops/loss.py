@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from clew.core import raw
 from clew.core.modes import altered, holds, switches
 from clew.core.primitive import Primitive, watch
 from clew.core.promotion import result_dtype
 from clew.core.raw import total
 from clew.core.variable import FLOAT32, FLOAT64, Variable, wrap
 from clew.dtypes import legacy_name
+from clew.kernels import pick
 from clew.ops._arguments import check_tensor
 from clew.ops._autocast import raised
 from clew.ops._builders import broadcast_error, convert, edge_of, recording, several
@@ -83,13 +85,23 @@ def _pair(input: Any, target: Any, name: str, reduction: str, warn: bool = True)
     return convert(input, want), convert(target, want)
 
 
-def _pointwise(name: str, loss: Any, slope: Any, node: str) -> Primitive:
+def _pointwise(name: str, loss: Any, slope: Any, node: str, kernel: str) -> Primitive:
     """A loss of the difference d = input − target: its values, and its slope in d."""
 
     def forward(self: Any, target: Any, *, reduction: str, parameter: float) -> Any:
+        if reduction != "none" and self.shape == target.shape and (summed := pick(kernel, self, target)):
+            total = summed(self, target, parameter)
+            return total if reduction == "sum" else total / self.size
         return reduced(loss(self - target, parameter), reduction)
 
     def of_input(xp: Any, g: Any, self: Any, target: Any, reduction: str, parameter: float) -> Any:
+        if (
+            xp is raw
+            and g.size == 1
+            and self.shape == target.shape
+            and (slopes := pick(f"{kernel}_back", self, target))
+        ):
+            return slopes(self, target, share(xp, g, self.size, reduction), parameter)
         difference = self - target
         return share(xp, g, _size(difference), reduction) * slope(xp, difference, parameter)
 
@@ -99,7 +111,7 @@ def _pointwise(name: str, loss: Any, slope: Any, node: str) -> Primitive:
     return Primitive(name, forward, {"self": of_input, "target": of_target}, node=node)
 
 
-_mse = _pointwise("mse_loss", lambda d, _: d * d, lambda xp, d, _: d + d, "MseLossBackward0")
+_mse = _pointwise("mse_loss", lambda d, _: d * d, lambda xp, d, _: d + d, "MseLossBackward0", "mse")
 _smooth = _pointwise(
     "smooth_l1_loss",
     lambda d, beta: np.where(np.abs(d) < beta, 0.5 * d * d / beta, np.abs(d) - 0.5 * beta).astype(
@@ -107,6 +119,7 @@ _smooth = _pointwise(
     ),
     lambda xp, d, beta: xp.where(xp.abs(d) < beta, d / beta, xp.sign(d)),
     "SmoothL1LossBackward0",
+    "smooth_l1",
 )
 _huber = _pointwise(
     "huber_loss",
@@ -115,6 +128,7 @@ _huber = _pointwise(
     ),
     lambda xp, d, delta: xp.where(xp.abs(d) <= delta, d, xp.sign(d) * delta),
     "HuberLossBackward0",
+    "huber",
 )
 
 
@@ -277,6 +291,10 @@ def binary_cross_entropy(
 
 
 def _bcel_forward(self: Any, target: Any, weight: Any, pos_weight: Any, *, reduction: str) -> Any:
+    plain = weight is None and pos_weight is None and reduction != "none" and target.shape == self.shape
+    if plain and (summed := pick("bce_logits", self, target)):
+        total = summed(self, target)
+        return total if reduction == "sum" else total / self.size
     softplus = np.log1p(np.exp(-np.abs(self))) + np.maximum(-self, 0)  # log(1 + e⁻ˣ)
     if pos_weight is None:
         losses = (1 - target) * self + softplus
@@ -290,6 +308,9 @@ def _bcel_gradients(
 ) -> Any:
     shape = self.shape
     part = share(xp, g, _size(self), reduction)
+    plain = xp is raw and weight is None and pos_weight is None and g.size == 1 and not needs[1]
+    if plain and (slopes := pick("bce_logits_back", self, target)):
+        return slopes(self, target, part), None, None, None
     part = part if weight is None else part * weight
     sigmoid = 0.5 * (xp.tanh(0.5 * self) + 1)
     if pos_weight is None:

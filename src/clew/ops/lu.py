@@ -8,6 +8,7 @@ as his for square matrices.)
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy import ndarray
 
 from clew import return_types
 from clew.core.inplace import store_out
+from clew.core.modes import first_time
 from clew.core.primitive import Primitive
 from clew.core.variable import wrap
 from clew.dtypes import legacy_name
@@ -43,13 +45,11 @@ def _lu_arrays(A: ndarray) -> tuple[ndarray, ndarray, ndarray]:
 def _permutation(pivots: ndarray, n: int, dtype: Any) -> ndarray:
     """P, whose columns are those of the identity as the exchanges of rows leave them: A = P·L·U."""
     count = math.prod(pivots.shape[:-1])
+    rows, each = np.tile(np.arange(n), (count, 1)), np.arange(count)
+    for i, other in enumerate(pivots.reshape(count, pivots.shape[-1]).T - 1):
+        rows[each, other], rows[:, i] = rows[:, i].copy(), rows[each, other]
     made = np.zeros((count, n, n), dtype)
-    columns = np.arange(n)
-    for matrix, exchanged in zip(made, pivots.reshape(count, pivots.shape[-1]).tolist(), strict=True):
-        rows = list(range(n))
-        for i, other in enumerate(exchanged):
-            rows[i], rows[other - 1] = rows[other - 1], rows[i]
-        matrix[rows, columns] = 1
+    made[each[:, None], rows, np.arange(n)] = 1
     return made.reshape(*pivots.shape[:-1], n, n)
 
 
@@ -216,6 +216,15 @@ def lu_unpack(
 
 def lu(A: Any, pivot: bool = True, get_infos: bool = False, out: Any = None) -> tuple[Any, ...]:
     """`linalg.lu_factor_ex` under its older name; `info` only if asked for."""
+    if first_time("lu"):
+        warnings.warn(
+            "torch.lu is deprecated in favor of torch.linalg.lu_factor / torch.linalg.lu_factor_ex and will be removed in a "
+            "future PyTorch release.\nLU, pivots = torch.lu(A, compute_pivots)\nshould be replaced with\nLU, pivots = "
+            "torch.linalg.lu_factor(A, compute_pivots)\nand\nLU, pivots, info = torch.lu(A, compute_pivots, get_infos=True)\n"
+            "should be replaced with\nLU, pivots, info = torch.linalg.lu_factor_ex(A, compute_pivots)",
+            UserWarning,
+            stacklevel=2,
+        )
     found = lu_factor_ex(A, pivot=pivot, out=out)
     return tuple(found if get_infos else found[:2])
 

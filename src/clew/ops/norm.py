@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from clew.core import raw
 from clew.core.primitive import Primitive
 from clew.core.promotion import compute_dtype
 from clew.core.variable import FLOAT32, wrap
 from clew.dtypes import from_numpy, legacy_name
+from clew.kernels import pick
 from clew.ops import reduce
 from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor, sizes, tensor_dtype
@@ -61,6 +63,8 @@ def _affine(normal: np.ndarray, weight: Any, bias: Any, shape: tuple[int, ...]) 
 
 
 def _forward(self: Any, weight: Any, bias: Any, *, axes: Any, eps: float, shape: Any, kept: Any) -> Any:
+    if kept is None and _last(self, axes, shape, weight) and (kernel := pick("layer_norm", self)):
+        return tuple(kernel(self, weight, bias, eps))
     normal, mean, rstd = _statistics(self, axes, eps)
     if (
         kept is not None
@@ -74,6 +78,12 @@ def _forward(self: Any, weight: Any, bias: Any, *, axes: Any, eps: float, shape:
 def _gradients(
     xp: Any, g: Any, needs: Any, self: Any, weight: Any, mean: Any, rstd: Any, axes: Any, eps: Any, shape: Any
 ) -> tuple[Any, Any, Any]:
+    if (
+        xp is raw
+        and _last(self, axes, shape, weight)
+        and (kernel := pick("layer_norm_back", self, mean, rstd))
+    ):
+        return tuple(kernel(self, g, mean, rstd, weight))
     normal = (self - mean) * rstd
     gx = gw = gb = None
     if needs[0]:
@@ -83,6 +93,15 @@ def _gradients(
     if needs[2]:
         gb = xp.reshape(xp.sum_to(g, shape), shape if len(shape) == len(axes) else (math.prod(shape),))
     return gx, gw, gb
+
+
+def _last(x: Any, axes: tuple[int, ...], shape: Any, weight: Any) -> bool:
+    """Whether each line along the last dimension is a group, with parameters (if any) of the line's length and type."""
+    return (
+        tuple(axes) == (x.ndim - 1,)
+        and tuple(shape) == x.shape[-1:]
+        and (weight is None or weight.dtype is x.dtype)
+    )
 
 
 def _normalization(name: str, node: str) -> Primitive:

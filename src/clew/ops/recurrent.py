@@ -16,6 +16,7 @@ from numpy import ndarray
 from clew.core import raw
 from clew.core.modes import switches
 from clew.core.primitive import Primitive
+from clew.kernels import pick
 from clew.ops.activation import relu
 from clew.ops.elementwise import sigmoid
 from clew.ops.join import stack
@@ -66,9 +67,9 @@ def _steps(count: int, reverse: bool) -> range:
 def _projected(x: ndarray, weight: ndarray, *biases: ndarray | None) -> ndarray:
     """The products with the input for all steps."""
     made = (x.reshape(-1, x.shape[-1]) @ weight.T).reshape(*x.shape[:-1], len(weight))
-    for bias in biases:
-        if bias is not None:
-            made += bias
+    given = [bias for bias in biases if bias is not None]
+    if given:
+        made += given[0] if len(given) == 1 else given[0] + given[1]
     return made
 
 
@@ -83,16 +84,27 @@ def _before(out: ndarray, h0: ndarray, reverse: bool) -> ndarray:
 
 
 def _weights_back(
-    dgates: ndarray, x: ndarray, before: ndarray, dstate: ndarray, w_ih: ndarray, biased: bool
-) -> list[Any]:
-    """Gradients of the input and the weights, from those of all steps' sums. dstate: those of the products with the state."""
+    dgates: ndarray, x: ndarray, out: ndarray, h0: ndarray, dstate: ndarray, w_ih: ndarray, reverse: bool, needs: Sequence[bool]
+) -> list[Any]:  # fmt: skip
+    """Gradients of the input (if needed) and the weights, from those of all steps' sums. dstate: those of the products with the
+    state, which was h₀ in the first step taken, and then what each step before gave."""
     flat, flat_state = dgates.reshape(-1, dgates.shape[-1]), dstate.reshape(-1, dstate.shape[-1])
+    batch, wide = len(h0), h0.shape[-1]
+    later, states = (flat_state[:-batch], out[1:]) if reverse else (flat_state[batch:], out[:-1])
+    of_state = (flat_state[-batch:] if reverse else flat_state[:batch]).T @ h0
+    if len(later):
+        of_state += later.T @ states.reshape(-1, wide)
+    of_bias = flat.sum(0) if needs[-2] else None
     return [
-        (flat @ w_ih).reshape(x.shape),
+        (flat @ w_ih).reshape(x.shape) if needs[0] else None,
         flat.T @ x.reshape(-1, x.shape[-1]),
-        flat_state.T @ before.reshape(-1, before.shape[-1]),
-        flat.sum(0) if biased else None,
-        flat_state.sum(0) if biased else None,
+        of_state,
+        of_bias,
+        None
+        if not needs[-1]
+        else of_bias.copy()
+        if dstate is dgates and of_bias is not None
+        else flat_state.sum(0),
     ]
 
 
@@ -108,14 +120,14 @@ def _rnn_forward(
 
 
 def _rnn_back(
-    g: Any, x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, out: Any, reverse: bool, squash: str
+    g: Any, needs: Sequence[bool], x: Any, h0: Any, w_ih: Any, w_hh: Any, out: Any, reverse: bool, squash: str
 ) -> list[Any]:
     slope = 1 - out * out if squash == "tanh" else (out > 0).astype(out.dtype)
     dgates, dh = np.empty_like(out), np.zeros_like(h0)
     for t in _steps(len(x), not reverse):
         np.multiply(g[t] + dh, slope[t], out=dgates[t])
         dh = dgates[t] @ w_hh
-    dx, *weights = _weights_back(dgates, x, _before(out, h0, reverse), dgates, w_ih, b_ih is not None)
+    dx, *weights = _weights_back(dgates, x, out, h0, dgates, w_ih, reverse, needs)
     return [dx, dh, *weights]
 
 
@@ -126,6 +138,11 @@ def _lstm_forward(
     count, batch, width = len(x), x.shape[1], h0.shape[1]
     out, cells, tanhs = (np.empty((count, batch, width), gates.dtype) for _ in range(3))
     h, c, turned = h0, c0, np.ascontiguousarray(w_hh.T)
+    if step := pick("lstm_step", gates, h0, c0):
+        for t in _steps(count, reverse):
+            step(t, h.dot(turned), gates, c, cells, tanhs, out)
+            h, c = out[t], cells[t]
+        return out, c.copy(), gates, cells, tanhs
     for t in _steps(count, reverse):
         a = gates[t]
         a += h @ turned
@@ -140,12 +157,20 @@ def _lstm_forward(
 
 
 def _lstm_back(
-    g: Any, gc: Any, x: Any, h0: Any, c0: Any, w_ih: Any, w_hh: Any, b_ih: Any, out: Any, gates: Any, cells: Any, tanhs: Any,
-    reverse: bool,
+    g: Any, gc: Any, needs: Sequence[bool], x: Any, h0: Any, c0: Any, w_ih: Any, w_hh: Any, out: Any, gates: Any, cells: Any,
+    tanhs: Any, reverse: bool,
 ) -> list[Any]:  # fmt: skip
     width = h0.shape[1]
-    before_c = _before(cells, c0, reverse)
     dgates, dh, dc = np.empty_like(gates), np.zeros_like(h0), gc
+    if step := pick("lstm_step_back", gates, cells, tanhs, c0):
+        g, dc = np.ascontiguousarray(g), np.array(gc, order="C")
+        for t in _steps(len(x), not reverse):
+            earlier = t + 1 if reverse else t - 1
+            step(t, g, dh, dc, gates, cells[earlier] if 0 <= earlier < len(x) else c0, tanhs, dgates)
+            dh = dgates[t].dot(w_hh)
+        dx, *weights = _weights_back(dgates, x, out, h0, dgates, w_ih, reverse, needs)
+        return [dx, dh, dc, *weights]
+    before_c = _before(cells, c0, reverse)
     # The local derivatives of all steps at once: of σ it is s·(1 − s), of tanh 1 − t².
     slopes = gates * (1 - gates)
     slopes[:, :, 2 * width : 3 * width] = 1 - gates[:, :, 2 * width : 3 * width] ** 2
@@ -161,7 +186,7 @@ def _lstm_back(
         d *= slopes[t]
         dh = d @ w_hh
         dc = dc * a[:, width : 2 * width]
-    dx, *weights = _weights_back(dgates, x, _before(out, h0, reverse), dgates, w_ih, b_ih is not None)
+    dx, *weights = _weights_back(dgates, x, out, h0, dgates, w_ih, reverse, needs)
     return [dx, dh, dc, *weights]
 
 
@@ -186,7 +211,7 @@ def _gru_forward(x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *,
 
 
 def _gru_back(
-    g: Any, x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, out: Any, gates: Any, inner: Any, reverse: bool
+    g: Any, needs: Sequence[bool], x: Any, h0: Any, w_ih: Any, w_hh: Any, out: Any, gates: Any, inner: Any, reverse: bool
 ) -> list[Any]:  # fmt: skip
     width = h0.shape[1]
     before = _before(out, h0, reverse)
@@ -203,7 +228,7 @@ def _gru_back(
         s[:, : 2 * width] = d[:, : 2 * width]
         s[:, 2 * width :] = dn * r
         dh = dh * z + s @ w_hh
-    dx, *weights = _weights_back(dgates, x, before, dstate, w_ih, b_ih is not None)
+    dx, *weights = _weights_back(dgates, x, out, h0, dstate, w_ih, reverse, needs)
     return [dx, dh, *weights]
 
 
@@ -242,7 +267,7 @@ def _rnn_vjp(
     xp: Any, g: Any, needs: Any, x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, out: Any, reverse: bool, squash: str
 ) -> Any:  # fmt: skip
     if xp is raw:
-        return _rnn_back(g, x, h0, w_ih, w_hh, b_ih, out, reverse, squash)
+        return _rnn_back(g, needs, x, h0, w_ih, w_hh, out, reverse, squash)
 
     def run(x: Any, h0: Any, *weights: Any) -> Any:
         function = tanh if squash == "tanh" else relu
@@ -262,7 +287,7 @@ def _lstm_vjp(
     cells: Any, tanhs: Any, reverse: bool,
 ) -> Any:  # fmt: skip
     if xp is raw:
-        return _lstm_back(g[0], g[1], x, h0, c0, w_ih, w_hh, b_ih, out, gates, cells, tanhs, reverse)
+        return _lstm_back(g[0], g[1], needs, x, h0, c0, w_ih, w_hh, out, gates, cells, tanhs, reverse)
 
     def run(x: Any, h0: Any, c0: Any, *weights: Any) -> Any:
         steps, (_, c) = _over_time(lambda v, hc: lstm_cell(v, *hc, *weights), x, (h0, c0), reverse)
@@ -282,7 +307,7 @@ def _gru_vjp(
     reverse: bool,
 ) -> Any:  # fmt: skip
     if xp is raw:
-        return _gru_back(g, x, h0, w_ih, w_hh, b_ih, out, gates, inner, reverse)
+        return _gru_back(g, needs, x, h0, w_ih, w_hh, out, gates, inner, reverse)
 
     def run(x: Any, h0: Any, *weights: Any) -> Any:
         return (stack(_over_time(lambda v, h: gru_cell(v, h, *weights), x, h0, reverse)[0]),)

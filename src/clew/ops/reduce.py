@@ -16,6 +16,8 @@ from clew.core.raw import total
 from clew.core.variable import FLOAT32, FLOAT64, Variable
 from clew.dtypes import dtype as Dtype
 from clew.dtypes import from_numpy, int64, legacy_name
+from clew.kernels.blocks import LARGE
+from clew.kernels.blocks import total as whole_sum
 from clew.ops._arguments import (
     check_tensor,
     no_signature,
@@ -215,7 +217,7 @@ def sum(
     ):
         a = input._array
         if a.dtype is FLOAT32 or a.dtype is FLOAT64:
-            return single(_sum_all, input, total(a), (a.shape,))
+            return single(_sum_all, input, whole_sum(a) if a.size >= LARGE else total(a), (a.shape,))
     if dim.__class__ is int and dtype is None and out is None and not numpy and isinstance(input, Variable):
         a = input._array
         n = a.ndim
@@ -249,7 +251,9 @@ def mean(
     ):
         a = input._array
         if (a.dtype is FLOAT32 or a.dtype is FLOAT64) and a.size:
-            return single(_mean_all, input, total(a) / a.size, (a.shape,))
+            return single(
+                _mean_all, input, (whole_sum(a) if a.size >= LARGE else total(a)) / a.size, (a.shape,)
+            )
     if dim.__class__ is int and dtype is None and out is None and not numpy and isinstance(input, Variable):
         a = input._array
         n = a.ndim

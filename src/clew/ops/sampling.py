@@ -18,6 +18,7 @@ from clew.device import check as check_device
 from clew.dtypes import c_name, contiguous_format, cpp_name, defaults, dtype, from_numpy, int64, legacy_name
 from clew.ops._arguments import check_tensor, no_signature, zeros_slope
 from clew.ops._builders import broadcast_error
+from clew.ops._draws import draw_each, permutation, poissons
 from clew.ops.create import as_dtype, finish, shape_of
 
 __all__ = [
@@ -328,7 +329,7 @@ def randperm(
         raise RuntimeError(
             f"n cannot be greater than {2 ** streams.BITS[kind.name] + 1} for {legacy_name(kind)} type."
         )
-    order = streams.permutation(source_of(generator, "randperm"), n)
+    order = permutation(source_of(generator, "randperm"), n)
     return finish(order.astype(kind.np), requires_grad, out)
 
 
@@ -432,5 +433,5 @@ def poisson(input: Any, generator: Any = None) -> Any:
         raise NotImplementedError(f"\"poisson_cpu\" not implemented for '{legacy_name(rates.dtype)}'")
     if not (rates >= 0).all():
         raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
-    drawn = streams.poisson(source_of(generator, "poisson"), rates).astype(rates.dtype)
+    drawn = draw_each(source_of(generator, "poisson"), poissons, rates).astype(rates.dtype)
     return _poisson(input, drawn=np.asarray(drawn))

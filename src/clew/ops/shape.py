@@ -130,7 +130,7 @@ def _view_dtype(input: Any, dtype: Any) -> Any:
                 f"self.size(-1) must be divisible by {ratio} to view {_name(have)} as {_name(want)} (different element "
                 f"sizes), but got {array.shape[-1]}"
             )
-        if array.strides[-1] != have.itemsize and array.shape[-1] != 1:
+        if array.strides[-1] != have.itemsize and array.shape[-1] > 1:
             raise RuntimeError(
                 f"self.stride(-1) must be 1 to view {_name(have)} as {_name(want)} (different element sizes), but got "
                 f"{array.strides[-1] // have.itemsize}"
@@ -368,7 +368,8 @@ def expand(input: Any, *sizes: Any, size: Any = None, implicit: bool = False) ->
         )
     lead = len(size) - len(shape)
     want = list(size)
-    for i, n in enumerate(size):
+    for i in reversed(range(len(size))):
+        n = size[i]
         have = shape[i - lead] if i >= lead else None
         if n == -1:
             if have is None:

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from clew.core import raw
 from clew.core.inplace import store_out
 from clew.core.primitive import Primitive
 from clew.core.promotion import compute_dtype, to_float
 from clew.core.variable import FLOAT32, FLOAT64, Variable
 from clew.dtypes import from_numpy
+from clew.kernels import pick
 from clew.ops._arguments import check_tensor, is_complex, numpy_names, wrap_dim
 from clew.ops._builders import convert, single
 from clew.ops.elementwise import add_exponents
@@ -24,7 +26,7 @@ _largest: Any = np.maximum.reduce
 _exp: Any = np.exp
 
 
-_SHORT, _MANY = 32, 16
+_SHORT, _MANY, _LONG = 32, 16, 64
 
 
 def many_short(shape: tuple[int, ...]) -> bool:
@@ -43,9 +45,16 @@ def _centered(self: Any, dim: Any) -> tuple[Any, Any, bool]:
     return np.asarray(self - _largest(self, dim, keepdims=True)), dim, False
 
 
+def _long_lines(x: Any, dim: Any) -> bool:
+    """Whether the lines lie one after another, and each fills vectors."""
+    return x.ndim > 0 and dim % x.ndim == x.ndim - 1 and x.shape[-1] >= _LONG
+
+
 def _softmax_forward(self: Any, *, dim: Any) -> Any:
     if not self.size:
         return np.array(self)
+    if _long_lines(self, dim) and (kernel := pick("softmax", self)):
+        return kernel(self)
     e, dim, turned = _centered(self, dim)
     _exp(e, e)
     e /= _add(e, dim, keepdims=True)
@@ -54,6 +63,8 @@ def _softmax_forward(self: Any, *, dim: Any) -> Any:
 
 def log_softmax_lines(self: Any, dim: Any) -> Any:
     """The forward; of many short rows the result is laid out column by column."""
+    if _long_lines(self, dim) and (kernel := pick("log_softmax", self)):
+        return kernel(self)
     centered, dim, turned = _centered(self, dim)
     centered -= np.log(_add(_exp(centered), dim, keepdims=True))
     return centered.T if turned else centered
@@ -65,12 +76,16 @@ def _log_softmax_forward(self: Any, *, dim: Any) -> Any:
 
 def _softmax_slope(xp: Any, g: Any, result: Any, dim: Any) -> Any:
     """y (g − ∑ g y)."""
+    if xp is raw and result.ndim and dim == result.ndim - 1 and (kernel := pick("softmax_back", result)):
+        return kernel(result, g)
     g = g * result
     return g - result * xp.sum(g, dim, True)
 
 
 def _log_softmax_slope(xp: Any, g: Any, result: Any, dim: Any) -> Any:
     """g − softmax(x) ∑ g."""
+    if xp is raw and result.ndim and dim == result.ndim - 1 and (kernel := pick("log_softmax_back", result)):
+        return kernel(result, g)
     return g - xp.exp(result) * xp.sum(g, dim, True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -134,6 +136,21 @@ class UntypedStorage(Storage):
         self._root = root_of(array)
         self._items = strided(self._root, (self._root.size,), (self._root.itemsize,), 0).view(np.uint8)
         return self
+
+    @classmethod
+    def from_file(cls, filename: Any, shared: bool = False, nbytes: int = 0) -> UntypedStorage:
+        """The first `nbytes` of a file as memory; shared: what is written to it goes into the file."""
+        if not nbytes:
+            return cls(0)
+        if not shared and nbytes > os.path.getsize(filename):
+            raise RuntimeError(
+                f"unable to mmap {nbytes} bytes from file <{os.fspath(filename)}>: the file is shorter"
+            )
+        if shared:
+            with open(filename, "ab") as file:
+                if file.tell() < nbytes:
+                    file.truncate(nbytes)
+        return cls.of(np.asarray(np.memmap(filename, np.uint8, "r+" if shared else "c", 0, (nbytes,))))
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
@@ -310,6 +327,23 @@ def _set_volatile(self: Variable, value: Any) -> None:
 
 
 volatile = property(_volatile, _set_volatile, doc="False: what it did is now `no_grad`'s work.")
+
+
+def share_memory_(self: Any) -> Any:
+    """The tensor's numbers moved into memory that processes forked from now on share with this one."""
+    if not is_shared(self):
+        array = self.memory()
+        held = np.frombuffer(mmap.mmap(-1, max(array.nbytes, 1)), np.uint8, array.nbytes).view(array.dtype)
+        moved = held.reshape(array.shape)
+        moved[...] = array
+        self.data = wrap(moved)
+    return self
+
+
+def is_shared(self: Any) -> bool:
+    """Whether forked processes share the memory."""
+    base = root_of(np.asarray(self._array)).base
+    return isinstance(getattr(base, "obj", base), mmap.mmap)
 
 
 def set_(self: Any, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Any:

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from clew.core import raw
+from clew.kernels import pick
 from clew.ops._arguments import refusal, without
 from clew.ops._builders import binary, of_tensors, unary
 
@@ -24,7 +26,15 @@ acos = unary("acos", np.arccos, lambda xp, g, self: -g / xp.sqrt(1 - self * self
 atan = unary("atan", np.arctan, lambda xp, g, self: g / (1 + self * self), explain="The arc tangent.")
 sinh = unary("sinh", np.sinh, lambda xp, g, self: g * xp.cosh(self), explain="The hyperbolic sine.")
 cosh = unary("cosh", np.cosh, lambda xp, g, self: g * xp.sinh(self), explain="The hyperbolic cosine.")
-tanh = unary("tanh", np.tanh, lambda xp, g, out: g * (1 - out * out), explain="The hyperbolic tangent.")
+
+
+def _tanh_slope(xp: Any, g: Any, out: Any) -> Any:
+    if xp is raw and (kernel := pick("tanh_back", out)):
+        return kernel(out, g)
+    return g * (1 - out * out)
+
+
+tanh = unary("tanh", np.tanh, _tanh_slope, explain="The hyperbolic tangent.")
 asinh = unary(
     "asinh", np.arcsinh, lambda xp, g, self: g / xp.sqrt(self * self + 1), explain="The inverse of sinh."
 )

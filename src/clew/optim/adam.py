@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from clew.core.variable import Variable, wrap
+from clew.kernels import pick
 from clew.optim.bundle import Bundle, bundled, same_parameters
 from clew.optim.optimizer import Optimizer, check_not_recorded, number, scalar
 
@@ -62,17 +63,18 @@ class Adam(Optimizer):
             bundles = tuple(bundled(params, self.state, _names(group)))
             self._bundles[id(group)] = params, bundles
         for bundle in bundles:
-            _update(bundle, group)
-            bundle.apply(place)
+            _update(bundle, group, place)
 
 
 def _names(group: dict[str, Any]) -> tuple[str, ...]:
     return ("exp_avg", "exp_avg_sq", "max_exp_avg_sq") if group["amsgrad"] else ("exp_avg", "exp_avg_sq")
 
 
-def _update(bundle: Bundle, group: dict[str, Any]) -> None:
+def _update(bundle: Bundle, group: dict[str, Any], place: Any) -> None:
     """Work out a bundle's update. The order of roundings is PyTorch's."""
     step = bundle.advance()
+    if _updated_at_once(bundle, group, step, place):
+        return
     beta1, beta2 = number(group["betas"][0]), number(group["betas"][1])
     rate, decay = scalar(group["lr"]), group["weight_decay"]
     grad = bundle.gather()
@@ -105,6 +107,27 @@ def _update(bundle: Bundle, group: dict[str, Any]) -> None:
     np.add(scratch, eps, scratch)
     np.multiply(mean, factor, update)
     np.divide(update, scratch, update)
+    bundle.apply(place)
+
+
+def _updated_at_once(bundle: Bundle, group: dict[str, Any], step: float, place: Any) -> bool:
+    """The step of a single large parameter in one pass over memory. False: nothing is done."""
+    if len(bundle.params) != 1 or len(bundle.kept) != 2 or group["maximize"]:
+        return False
+    (param,) = bundle.params
+    array, grad = param._array, param._meta.grad._array
+    kernel = pick("adam", array, grad) if grad.shape == array.shape else None
+    if kernel is None:
+        return False
+    beta1, beta2 = number(group["betas"][0]), number(group["betas"][1])
+    rate, decay = scalar(group["lr"]), group["weight_decay"]
+    keep, added = (1 - rate * decay, 0.0) if group["decoupled_weight_decay"] else (1.0, decay)
+    kernel(
+        array, grad, *bundle.kept, float(keep), added,
+        1 - beta1, 1 - beta2, beta2, (1 - beta2**step) ** 0.5, group["eps"], float(-rate / (1 - beta1**step)),
+    )  # fmt: skip
+    bundle.written(param, place)
+    return True
 
 
 class AdamW(Adam):

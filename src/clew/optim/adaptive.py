@@ -92,7 +92,10 @@ class Adagrad(Adaptive):
         state["sum"] = wrap(np.full_like(param._array, group["initial_accumulator_value"]))
 
     def share_memory(self) -> None:
-        """Nothing to do: memory is not shared between processes."""
+        """The state moved into memory that forked processes share with this one."""
+        for state in self.state.values():
+            state["sum"].share_memory_()
+            state["step"].share_memory_()
 
     def _rule(
         self, param: ndarray, g: ndarray, t: float, state: dict[str, Any], group: dict[str, Any]

@@ -89,9 +89,14 @@ class Bundle:
         for param, part in zip(self.params, self.updates, strict=True):
             array = param._array if param._array.__class__ is np.ndarray else param.memory()
             np.add(array, part, array)
-            version = param._counter or param.version()
-            version.n += 1
-            version.where = place
+            self.written(param, place)
+
+    @staticmethod
+    def written(param: Any, place: Any) -> None:
+        """Note that a parameter's values have changed."""
+        version = param._counter or param.version()
+        version.n += 1
+        version.where = place
 
 
 def same_parameters(first: Sequence[Any], second: Sequence[Any]) -> bool:

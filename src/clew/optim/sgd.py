@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from clew.core.variable import Variable, wrap
+from clew.kernels import pick
 from clew.ops._builders import kept_number
 from clew.optim.optimizer import Optimizer, check_not_recorded, number
 
@@ -75,13 +76,20 @@ class SGD(Optimizer):
     def _update(
         self, param: np.ndarray, grad: np.ndarray, state: dict[str, Any], group: dict[str, Any]
     ) -> None:
+        held = state.get("momentum_buffer")
+        if (
+            held is not None
+            and not group["dampening"]
+            and not group["nesterov"]
+            and _at_once(param, grad, held, group)
+        ):
+            return
         dtype = param.dtype
         momentum = kept_number(group["momentum"], dtype)
         if group["maximize"]:
             grad = -grad
         if group["weight_decay"]:
             grad = grad + kept_number(number(group["weight_decay"]), dtype) * param
-        held = state.get("momentum_buffer")
         if held is None:
             buffer = np.array(grad)
             state["momentum_buffer"] = wrap(buffer)
@@ -91,6 +99,19 @@ class SGD(Optimizer):
             buffer += grad if not group["dampening"] else (1 - group["dampening"]) * grad
         step = grad + momentum * buffer if group["nesterov"] else buffer
         param -= kept_number(number(group["lr"]), dtype) * step
+
+
+def _at_once(param: np.ndarray, grad: np.ndarray, held: Any, group: dict[str, Any]) -> bool:
+    """The update of a large parameter in one pass over memory. False: nothing is done."""
+    buffer = held.memory()
+    if (
+        group["maximize"]
+        or grad.shape != param.shape
+        or not (kernel := pick("momentum", param, grad, buffer))
+    ):
+        return False
+    kernel(param, grad, buffer, group["momentum"], number(group["lr"]), number(group["weight_decay"]))
+    return True
 
 
 __all__ = ["SGD"]

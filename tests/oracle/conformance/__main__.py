@@ -28,7 +28,13 @@ def main() -> int:
     parser.add_argument("-c", "--columns", default=",".join(COLUMNS), help="comma-separated")
     parser.add_argument("-j", "--jobs", type=int, default=2)
     parser.add_argument("-v", "--verbose", action="store_true", help="print every difference")
+    parser.add_argument(
+        "--random", action="store_true", help="write the section on random functions, no more"
+    )
     options = parser.parse_args()
+    if options.random:
+        report.write_streams()
+        return 0
     columns = tuple(options.columns.split(","))
     names = [
         name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from conformance import streams
 from conformance.entries import LEFT_OUT, REASONS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -97,6 +98,8 @@ def write(results: Results) -> None:
         "",
         *[f"- `{name}`: {REASONS[why]}." for name, why in LEFT_OUT.items()],
         "",
+        *streams.section(),
+        "",
         "## Operators",
         "",
         f"| operator | {' | '.join(columns)} |",
@@ -111,3 +114,11 @@ def write(results: Results) -> None:
             if row[column]:
                 lines.append(f"- `{name}`, {column}: {' '.join(str(row[column]).split())}")
     PAGE.write_text("\n".join(lines) + "\n")
+
+
+def write_streams() -> None:
+    """The page's section on random functions alone, anew."""
+    lines = PAGE.read_text().splitlines()
+    end = lines.index("## Operators")
+    start = next((i for i, line in enumerate(lines) if line == "## Random functions"), end)
+    PAGE.write_text("\n".join([*lines[:start], *streams.section(), "", *lines[end:]]) + "\n")

@@ -279,6 +279,8 @@ ERRORS = unary(
     x.movedim((0, 1), (1,))
     x.expand(3)
     x.expand(3, 3, 4)
+    x.expand(5, 6, 7)
+    x[0].expand(2, 2, 2)
     x.expand(-1, 2, 3, 4)
     t.broadcast_tensors(x, x[:, :2])
     t.broadcast_shapes((2, 3), (4,))

@@ -1,0 +1,113 @@
+"""What kernels of captured programs call: pointers, sums in any order, and log of float32 without branches.
+
+log: the reduction and the polynomial of Moshier's Cephes library ("Methods and Programs for Mathematical Functions", 1989).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit, types
+from numba.core.compiler import Compiler
+from numba.extending import intrinsic
+
+from clew.kernels import numbers
+
+f4, i4 = np.float32, np.int32
+LN2_HIGH, LN2_LOW = f4(0.693359375), f4(-2.12194440e-4)
+
+
+class Apart(Compiler):
+    """Compiles a function whose pointers lead to memories that do not overlap."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.state.flags.noalias = True
+
+
+def pointer_to(kind: Any) -> Any:
+    """A function that makes an address a pointer to numbers of a kind."""
+
+    @intrinsic
+    def pointer(typing: Any, address: Any) -> Any:
+        signature = types.CPointer(kind)(types.int64)
+
+        def made(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+        return signature, made
+
+    return pointer
+
+
+def address_of(kind: Any) -> Any:
+    """A function that makes a pointer to numbers of a kind an address."""
+
+    @intrinsic
+    def address(typing: Any, pointer: Any) -> Any:
+        signature = types.int64(types.CPointer(kind))
+
+        def made(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.ptrtoint(args[0], context.get_value_type(signature.return_type))
+
+        return signature, made
+
+    return address
+
+
+@njit(error_model="numpy", cache=True)
+def log_float32(x):
+    bits = f4(x).view(i4)
+    e = f4((bits >> i4(23)) - i4(126))
+    m = i4((bits & i4(0x007FFFFF)) | i4(0x3F000000)).view(f4)  # 0.5 ≤ m < 1
+    small = m < f4(0.707106781186547524)
+    e = e - f4(1.0) if small else e
+    m = m + m - f4(1.0) if small else m - f4(1.0)
+    z = m * m
+    p = f4(7.0376836292e-2)
+    p = p * m + f4(-1.1514610310e-1)
+    p = p * m + f4(1.1676998740e-1)
+    p = p * m + f4(-1.2420140846e-1)
+    p = p * m + f4(1.4249322787e-1)
+    p = p * m + f4(-1.6668057665e-1)
+    p = p * m + f4(2.0000714765e-1)
+    p = p * m + f4(-2.4999993993e-1)
+    p = p * m + f4(3.3333331174e-1)
+    y = p * m * z + e * LN2_LOW - f4(0.5) * z
+    y = m + y + e * LN2_HIGH
+    y = f4(-np.inf) if x == f4(0.0) else y
+    y = f4(np.nan) if x < f4(0.0) else y
+    return x if (x != x or x == f4(np.inf)) else y
+
+
+@njit(fastmath={"reassoc", "nsz"}, cache=True)
+def gather(total, x):
+    """total + x, in whatever order a sum's loop takes."""
+    return total + x
+
+
+@njit(fastmath={"nnan", "nsz", "reassoc"}, cache=True)
+def larger(x, y):
+    """The larger one; of numbers that are numbers."""
+    return y if y > x else x
+
+
+@njit(fastmath={"reassoc", "nsz", "contract"}, cache=True)
+def gather_product(total, x, y):
+    """total + x y, the same."""
+    return total + x * y
+
+
+_KINDS = (
+    ("f4", types.float32), ("f8", types.float64), ("i4", types.int32), ("i8", types.int64), ("u1", types.uint8),
+)  # fmt: skip
+ROOM: dict[str, Any] = {
+    "Apart": Apart, "Compiler": Compiler,
+    "exp": numbers.exp, "log1p": numbers.log1p, "normal": numbers.normal, "sigmoid": numbers.sigmoid, "tanh": numbers.tanh,
+    "log_f4": log_float32, "log_f8": np.log, "math": math, "gather": gather, "larger": larger,
+    "gather_product": gather_product, "np": np, "inf": np.inf, "nan": np.nan,
+    "f4": np.float32, "f8": np.float64, "i4": np.int32, "i8": np.int64, "u1": np.uint8,
+    **{f"p_{code}": pointer_to(kind) for code, kind in _KINDS}, **{f"address_{code}": address_of(kind) for code, kind in _KINDS},
+}  # fmt: skip
