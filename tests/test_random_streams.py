@@ -82,6 +82,7 @@ def test_draws_join(sizes):
     [
         "T._standard_gamma(T.rand(3000) * 3)", "T._sample_dirichlet(T.rand(900, 3) * 3)",
         "T.poisson(T.rand(3000) * 20)", "T.binomial(T.full((3000,), 40.0), T.rand(3000))", "T.randperm(3000)",
+        "T.randn(5003)", "T.empty(4096).normal_(-3.0, 0.02)", "T.randn(999, dtype=T.bfloat16)", "T.randn(999, dtype=T.complex64)",
     ],
 )  # fmt: skip
 def test_compiled_loops_draw_as_the_plain_ones(expression, monkeypatch):
@@ -94,10 +95,10 @@ def test_compiled_loops_draw_as_the_plain_ones(expression, monkeypatch):
         T.randn(1)
         return eval(expression, {"T": T}), T.randn(3), T.get_rng_state()
 
-    plain = run(FEW=1 << 20, COMPILED=1 << 20, SWAPS_COMPILED=1 << 20)
+    plain = run(FEW=1 << 20, COMPILED=1 << 20, SWAPS_COMPILED=1 << 20, NORMALS_COMPILED=1 << 20)
     ahead = run(FEW=1, _LONGEST=5)
     pytest.importorskip("numba")
-    for drawn in (ahead, run(COMPILED=1, SWAPS_COMPILED=1)):
+    for drawn in (ahead, run(COMPILED=1, SWAPS_COMPILED=1, NORMALS_COMPILED=1)):
         for have, want in zip(drawn, plain, strict=True):
             assert T.equal(have, want)
 

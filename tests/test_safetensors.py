@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -145,3 +147,39 @@ def test_damaged_and_hostile_files(name: str, tmp_path: Any) -> None:
 def test_a_file_that_is_not_there(tmp_path: Any) -> None:
     with pytest.raises(FileNotFoundError, match="No such file"):
         st.load_file(tmp_path / "x.safetensors")
+
+
+PROGRAM = """
+import sys
+import torch
+from safetensors.torch import load_file, load_model, safe_open, save_file, save_model
+path = sys.argv[1]
+save_file({"a": torch.arange(6.0).reshape(2, 3), "b": torch.ones(2, dtype=torch.bfloat16), "c": torch.tensor(3)}, path, {"by": "it"})
+found = load_file(path)
+print([found[name].tolist() for name in sorted(found)], found["b"].dtype)
+with safe_open(path, "pt") as file:
+    print(file.metadata(), file.get_slice("a")[:, 1].tolist(), file.get_tensor("c").item())
+net = torch.nn.Linear(2, 1)
+save_model(net, path)
+other = torch.nn.Linear(2, 1)
+print(load_model(other, path), torch.equal(net.weight, other.weight))
+"""
+
+
+def test_the_library_works_on_clews_tensors(tmp_path: Any) -> None:
+    """`safetensors.torch` itself, where it is installed, under `clew run`."""
+    pytest.importorskip("safetensors")
+    script = tmp_path / "program.py"
+    script.write_text(PROGRAM)
+    made = subprocess.run(
+        [sys.executable, "-m", "clew", "run", str(script), str(tmp_path / "x.safetensors")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    assert made.stdout.splitlines() == [
+        "[[[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]], [1.0, 1.0], 3] torch.bfloat16",
+        "{'by': 'it'} [1.0, 4.0] 3",
+        "(set(), []) True",
+    ]

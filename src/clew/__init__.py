@@ -29,7 +29,6 @@ from clew.ops.einsum import *
 from clew.ops.elementwise import *
 from clew.ops.embedding import *
 from clew.ops.floats import *
-from clew.ops.foreach import *
 from clew.ops.gamma_sampling import *
 from clew.ops.getitem import *
 from clew.ops.histogram import *
@@ -133,6 +132,7 @@ for _name in [
 ]:
     globals()[_name] = getattr(Tensor, _name)
 
+detach = Tensor.detach
 double, float, half = float64, float32, float16
 short, int, long = int16, int32, int64
 cfloat, cdouble = complex64, complex128
@@ -144,8 +144,8 @@ _np.seterr(all="ignore")
 _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"clew\.")
 
 _ROOMS = (
-    "_C", "accelerator", "amp", "as_torch", "backends", "compiler", "cuda", "distributed", "distributions", "doctor", "fft", "func", "hub",
-    "jit", "linalg", "masked", "multiprocessing", "nn", "onnx", "optim", "overrides", "profiler", "random", "serialization", "signal", "special", "storage",
+    "_C", "_utils", "accelerator", "amp", "as_torch", "backends", "compiler", "cuda", "distributed", "distributions", "doctor", "fft", "func", "futures", "hub",
+    "jit", "library", "linalg", "masked", "multiprocessing", "nn", "onnx", "optim", "overrides", "profiler", "quasirandom", "random", "serialization", "signal", "special", "storage",
     "testing", "types", "utils", "view",
 )  # fmt: skip
 
@@ -154,8 +154,11 @@ _FROM_ROOMS = {
     "GradScaler": "amp",
     "autocast": "amp",
     "compile": "compiler",
+    "Future": "futures",
+    "OutOfMemoryError": "cuda",
     "load": "serialization",
     "save": "serialization",
+    "to_dlpack": "utils.dlpack",
     "vmap": "func",
 }  # fmt: skip - names of rooms that stand here, too
 
@@ -174,6 +177,10 @@ def __getattr__(name: str) -> _Any:
                 raise
     if name.startswith("__"):
         raise AttributeError(f"module 'torch' has no attribute '{name}'")
+    if name.startswith("_foreach_"):
+        found = getattr(import_module("clew.ops.foreach"), name, None)
+        if found is not None:
+            return found
     from difflib import get_close_matches
 
     near = get_close_matches(name, globals(), 1)

@@ -306,9 +306,13 @@ def uniform(
 
 
 def normal(
-    generator: Generator, shape: tuple[int, ...], dtype: np.dtype[Any], mean: float = 0.0, std: float = 1.0, contiguous: bool = True
+    generator: Generator, shape: tuple[int, ...], dtype: np.dtype[Any], mean: float = 0.0, std: float = 1.0, contiguous: bool = True,
+    kernel: Callable[[np.ndarray, float, float], None] | None = None,
 ) -> np.ndarray:  # fmt: skip
-    """N(mean, std²) (Box & Muller 1958). What fills a tensor that is not contiguous is drawn another way."""
+    """N(mean, std²) (Box & Muller 1958). What fills a tensor that is not contiguous is drawn another way.
+
+    kernel: what makes normals of float32 uniforms in the place of `_box_muller`.
+    """
     n = math.prod(shape)
     if n < 16:
         return _round_to(
@@ -322,8 +326,11 @@ def normal(
     # The last block overlaps the one before. In the 16-bit types the values it replaces are not even drawn.
     values[:whole] = uniform(generator, (n if dtype.itemsize > 2 else whole,), work)[:whole]
     blocks = values[:whole].reshape(-1, 16)
-    for start in range(0, len(blocks), _CHUNK):
-        _box_muller(blocks[start : start + _CHUNK], mean, std)
+    if kernel is not None and work is _FLOAT32:
+        kernel(blocks, mean, std)
+    else:
+        for start in range(0, len(blocks), _CHUNK):
+            _box_muller(blocks[start : start + _CHUNK], mean, std)
     if n % 16:
         tail = uniform(generator, (1, 16), work)
         _box_muller(tail, mean, std)
@@ -351,15 +358,15 @@ def _constants(*values: float) -> tuple[np.float32, ...]:
 
 # Minimax polynomials of the Cephes library (Moshier 1989), in single precision: log(1 + x) from the eighth power down,
 # the two halves of log 2, the three parts of π/4, then sine and cosine on [−π/4, π/4].
-_LOG = _constants(
+LOG = _constants(
     7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1,
     -1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1,
 )  # fmt: skip
-_LOG2_LOW, _LOG2_HIGH, _ROOT_HALF = _constants(-2.12194440e-4, 0.693359375, 0.5**0.5)
-_QUARTER_PI = _constants(-0.78515625, -2.4187564849853515625e-4, -3.77489497744594108e-8)
-_SIN = _constants(-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
-_COS = _constants(2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
-_HALF, _FOUR_OVER_PI = _constants(0.5, 4 / math.pi)
+LOG2_LOW, LOG2_HIGH, ROOT_HALF = _constants(-2.12194440e-4, 0.693359375, 0.5**0.5)
+QUARTER_PI = _constants(-0.78515625, -2.4187564849853515625e-4, -3.77489497744594108e-8)
+SINE = _constants(-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)
+COSINE = _constants(2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)
+_HALF, FOUR_OVER_PI = _constants(0.5, 4 / math.pi)
 
 
 def _polynomial(coefficients: tuple[np.float32, ...], x: np.ndarray) -> np.ndarray:
@@ -372,24 +379,24 @@ def _polynomial(coefficients: tuple[np.float32, ...], x: np.ndarray) -> np.ndarr
 def _log32(x: np.ndarray) -> np.ndarray:
     """log x of float32 values in (0, 1], with the rounding of PyTorch's vector code."""
     mantissa, exponent = np.frexp(x)
-    small = mantissa < _ROOT_HALF
+    small = mantissa < ROOT_HALF
     power = (exponent - small).astype(np.float32)
     x = (mantissa - np.float32(1)) + np.where(small, mantissa, np.float32(0))
     square = x * x
-    tail = _fma(_polynomial(_LOG, x) * x, square, power * _LOG2_LOW)
-    return _fma(power, _LOG2_HIGH, x + _fma(square, -_HALF, tail))
+    tail = _fma(_polynomial(LOG, x) * x, square, power * LOG2_LOW)
+    return _fma(power, LOG2_HIGH, x + _fma(square, -_HALF, tail))
 
 
 def _sin_cos32(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sine and cosine of float32 values in [0, 2π], with the rounding of PyTorch's vector code."""
-    octant = (x * _FOUR_OVER_PI).astype(np.int32)
+    octant = (x * FOUR_OVER_PI).astype(np.int32)
     octant = (octant + 1) & ~1
     turns = octant.astype(np.float32)
-    for part in _QUARTER_PI:
+    for part in QUARTER_PI:
         x = _fma(turns, part, x)
     square = x * x
-    cosine = _fma(_polynomial(_COS, square) * square, square, -(square * _HALF)) + np.float32(1)
-    sine = _fma(_polynomial(_SIN, square) * square, x, x)
+    cosine = _fma(_polynomial(COSINE, square) * square, square, -(square * _HALF)) + np.float32(1)
+    sine = _fma(_polynomial(SINE, square) * square, x, x)
     swapped = (octant & 2) != 0
     sine, cosine = np.where(swapped, cosine, sine), np.where(swapped, sine, cosine)
     np.negative(sine, where=(octant & 4) != 0, out=sine)

@@ -70,7 +70,10 @@ def train(net: str, optimizer: str, compiled: bool, steps: int = 12) -> tuple[li
     return numbers, clew.get_rng_state().tolist(), run
 
 
-CASES = [*((net, "SGD") for net in NETS), *(("mlp", optimizer) for optimizer in OPTIMIZERS if optimizer != "SGD")]
+CASES = [
+    *((net, "SGD") for net in NETS),
+    *(("mlp", optimizer) for optimizer in OPTIMIZERS if optimizer != "SGD"),
+]
 
 
 @pytest.mark.parametrize(("net", "optimizer"), CASES)

@@ -128,7 +128,7 @@ def test_save_as_what_is_unknown(graph, tmp_path):
 
 
 def test_notebooks_get_the_drawing(graph):
-    pytest.importorskip("clew.view.svg")
+    pytest.importorskip("fast_sugiyama")
     made = graph._repr_mimebundle_()
     assert set(made) == {"text/plain", "image/svg+xml"}
     assert "<svg" in made["image/svg+xml"]

@@ -42,6 +42,12 @@ synchronize = mem_get_info = get_rng_state = set_rng_state = current_stream = de
 memory_summary = memory_snapshot = list_gpu_processes = utilization = refuse
 
 
+class OutOfMemoryError(RuntimeError):
+    """A GPU's memory is full: never raised here."""
+
+    __module__ = "torch"
+
+
 class _NeedsGPU:
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         refuse()

@@ -84,6 +84,7 @@ class Watch:
         self.places: dict[tuple[str, Place], Cut] = {}  # one cut for each place, the latest last
         self.masked: dict[int, tuple[Any, Cut]] = {}  # id of a tensor without history: the cut it came from
         self.seen = {"operations": 0, "backward passes": 0, "steps": 0, "calls": 0}
+        self.scalars: dict[int, Any] = {}  # results that are one number, by the operation's number
         self.namings = 0
         self.strict = bool(os.environ.get("CLEW_DOCTOR_STRICT"))  # for tests: a rule that fails is an error
         self.stepping = False
@@ -183,6 +184,10 @@ class Watch:
             if sink is not None and not self.leaf(sink).name:
                 self.leaf(sink).name = name
 
+    def variables(self) -> list[tuple[str, Any]]:
+        """The program's variables at this moment, with their names."""
+        return list(_variables())
+
     def starved(self) -> list[Leaf]:
         """Leaves that were to be updated, or whose gradient was asked for, and that no backward pass came to."""
         fed = {(leaf.name, leaf.shape) for leaf in self.everyone if leaf.reached and leaf.name}
@@ -239,6 +244,10 @@ class Watch:
         ):  # a recorded backward pass, or a recomputed forward: not the program's own lines
             return
         self.seen["operations"] += 1
+        if len(results) == 1 and isinstance(results[0], Variable) and results[0]._array.size == 1:
+            self.scalars[node.seq] = results[0]._array.item()
+            if len(self.scalars) > MASKS:
+                self.scalars = dict(list(self.scalars.items())[MASKS // 2 :])
         if self.masked:
             for tensor in inputs:
                 if isinstance(tensor, Variable) and tensor._edge is None:
@@ -261,7 +270,8 @@ class Watch:
         if not nested:
             self.seen["backward passes"] += 1
         event = Backward(
-            number=self.seen["backward passes"], place=place, roots=start, losses=[], nodes=nodes, sinks=sinks,
+            number=self.seen["backward passes"], place=place, roots=start,
+            losses=[self.scalars.get(node.seq) for node in start], nodes=nodes, sinks=sinks,
             leaves=[self.leaf(sink) for sink in sinks], retain=walk.retain, gathers=gathers, creates=walk.record,
             steps=self.seen["steps"],
         )  # fmt: skip
@@ -372,6 +382,8 @@ class Watch:
         cut = None
         if isinstance(value, np.ndarray):
             cut = self._recent("numpy")
+            if name != "tensor":  # shares its memory
+                self.tell("exposed", made, place, f"torch.{name}")
         elif isinstance(value, int | float) and not isinstance(value, bool):
             cut = self._copied(self._recent("item", "float", "int"), place)
         else:

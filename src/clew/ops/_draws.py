@@ -8,6 +8,7 @@ has not drawn, how many uniforms those before it took, and the second normal of 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -18,7 +19,8 @@ from numpy import ndarray
 from clew.streams import Generator
 
 FEW = 32  # elements for which it does not pay to draw ahead
-COMPILED, SWAPS_COMPILED = 1 << 13, 1 << 17  # elements from which on compiling pays
+# Elements from which on compiled loops pay: of loops that are not slow here only where Numba is loaded, or for many more.
+COMPILED, SWAPS_COMPILED, NORMALS_COMPILED = 1 << 13, 1 << 14, 1 << 15
 _LONGEST = 1 << 18  # uniforms drawn ahead at a time
 _SQUEEZE = 0.0331
 
@@ -62,7 +64,7 @@ def _compiled(loop: Callable[..., Any]) -> Callable[..., Any] | None:
 def permutation(generator: Generator, n: int) -> ndarray:
     """The numbers 0 … n − 1 in random order (Fisher & Yates, as Durstenfeld 1964). One swap after the other."""
     steps = (generator.words(max(n - 1, 0)) % np.arange(n, 1, -1, dtype=np.uint64)).astype(np.int64)
-    run = _compiled(_swaps) if n >= SWAPS_COMPILED else None
+    run = _compiled(_swaps) if _pays(n, SWAPS_COMPILED) else None
     if run is not None:
         order = np.arange(n)
         run(order, steps)
@@ -76,6 +78,21 @@ def _swaps(order: Any, steps: Any) -> None:
     for i in range(len(steps)):
         j = i + steps[i]
         order[i], order[j] = order[j], order[i]
+
+
+def _pays(n: int, least: int) -> bool:
+    return n >= least and (n >= 8 * least or "numba" in sys.modules)
+
+
+def normals_kernel(n: int) -> Callable[[ndarray, float, float], None] | None:
+    """The compiled form of `streams._box_muller` for n numbers; None where compiling does not pay, or Numba is not there."""
+    if not _pays(n, NORMALS_COMPILED):
+        return None
+    try:
+        from clew.kernels.normals import box_muller
+    except ImportError:
+        return None
+    return box_muller
 
 
 class _Uniforms:
@@ -245,4 +262,4 @@ def binomials(
     return i, k, spare
 
 
-__all__ = ["binomials", "draw_each", "gammas", "permutation", "poissons"]
+__all__ = ["binomials", "draw_each", "gammas", "normals_kernel", "permutation", "poissons"]

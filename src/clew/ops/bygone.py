@@ -12,7 +12,7 @@ from clew.dtypes import dtype as dtypes
 
 __all__ = [
     "_assert", "_cast_Double", "_cast_Float", "_cast_Int", "_cast_Long", "_check", "_check_index", "_check_is_size",
-    "_check_not_implemented", "_check_tensor_all", "_check_type", "_check_value", "eig", "lstsq", "matrix_rank", "solve",
+    "_check_not_implemented", "_check_tensor_all", "_check_type", "_check_value", "cond", "eig", "lstsq", "matrix_rank", "solve",
     "symeig",
 ]  # fmt: skip
 
@@ -115,6 +115,15 @@ def _check_tensor_all(cond: Any, message: Callable[[], str] | None = None) -> No
 def _assert(condition: Any, message: str) -> None:
     """AssertionError unless the condition holds."""
     assert condition, message
+
+
+def cond(pred: Any, true_fn: Callable[..., Any], false_fn: Callable[..., Any], operands: Any = ()) -> Any:
+    """true_fn(*operands) where `pred`, a truth value or a tensor of one, holds, else false_fn(*operands)."""
+    if not isinstance(pred, (bool, Variable)):
+        raise RuntimeError(f"Expected pred to be bool or tensor, but got {pred}.")
+    if isinstance(pred, Variable) and pred.numel() != 1:
+        raise RuntimeError(f"Expected pred to be bool or single-element tensor, but got {pred}.")
+    return (true_fn if bool(pred) else false_fn)(*operands)
 
 
 # ---- element by element --------------------------------------------------------------------------------------------------

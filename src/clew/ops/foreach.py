@@ -40,7 +40,7 @@ def _each(values: Any, count: int) -> Sequence[Any]:
         raise RuntimeError(
             f"Tensor lists must have the same number of tensors, got {count} and {len(values)}"
             if tensors
-            else f"Tensor list must have same number of elements as scalar list."
+            else "Tensor list must have same number of elements as scalar list."
         )
     return values
 

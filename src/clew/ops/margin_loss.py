@@ -241,28 +241,26 @@ def multi_margin_loss(
     return _multi_margin(input, target, weight, p=int(p), margin=float(margin), reduction=reduction)
 
 
-def _listed(target: ndarray, rows: int, classes: int) -> tuple[ndarray, ndarray]:
-    """Which entries of the targets stand before the first −1, and which classes they name."""
-    t = target.reshape(rows, classes)
+def _listed(t: ndarray) -> tuple[ndarray, ndarray, tuple[ndarray, ndarray]]:
+    """Which entries of the targets stand before the first −1, which classes they name, and both as indices."""
     listed = np.logical_and.accumulate(t >= 0, axis=1)
     named = np.zeros(t.shape, bool)
-    at, _ = np.nonzero(listed)
-    named[at, t[listed]] = True
-    return listed, named
+    at = listed.nonzero()[0], t[listed]
+    named[at] = True
+    return listed, named, at
 
 
 def _label_margins(self: ndarray, target: ndarray, *, reduction: str) -> tuple[Any, ndarray]:
     """The losses, and the slope of every sample's loss."""
     rows, classes = _rows(self)
     x, t = self.reshape(rows, classes), target.reshape(rows, classes)
-    listed, named = _listed(target, rows, classes)
-    right = np.take_along_axis(x, np.where(listed, t, 0), 1)
+    listed, named, at = _listed(t)
+    right = x[np.arange(rows)[:, None], t * listed]
     over = 1 - right[:, :, None] + x[:, None, :]
     costs = listed[:, :, None] & ~named[:, None, :] & (over > 0)
     losses = np.where(costs, over, 0).sum((1, 2)) / self.dtype.type(classes)
     slopes = costs.sum(1).astype(self.dtype)
-    at, _ = np.nonzero(listed)
-    np.subtract.at(slopes, (at, t[listed]), costs.sum(2)[listed].astype(self.dtype))
+    np.subtract.at(slopes, at, costs.sum(2)[listed].astype(self.dtype))
     slopes /= classes
     if self.ndim < 2:
         return losses[0], slopes

@@ -18,7 +18,7 @@ from clew.device import check as check_device
 from clew.dtypes import c_name, contiguous_format, cpp_name, defaults, dtype, from_numpy, int64, legacy_name
 from clew.ops._arguments import check_tensor, no_signature, zeros_slope
 from clew.ops._builders import broadcast_error
-from clew.ops._draws import draw_each, permutation, poissons
+from clew.ops._draws import draw_each, normals_kernel, permutation, poissons
 from clew.ops.create import as_dtype, finish, shape_of
 
 __all__ = [
@@ -183,8 +183,12 @@ def draw_normal(
 ) -> np.ndarray:  # fmt: skip
     if kind.is_complex:
         pairs, part, std = (math.prod(shape) * 2,), kind.to_real().np, std / math.sqrt(2.0)
-        return streams.normal(source, pairs, part, mean, std, contiguous).view(kind.np).reshape(shape)
-    return streams.normal(source, shape, kind.np, mean, std, contiguous)
+        return (
+            streams.normal(source, pairs, part, mean, std, contiguous, normals_kernel(pairs[0]))
+            .view(kind.np)
+            .reshape(shape)
+        )
+    return streams.normal(source, shape, kind.np, mean, std, contiguous, normals_kernel(math.prod(shape)))
 
 
 def draw_uniform(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import warnings
 from collections.abc import Iterator
@@ -94,7 +93,7 @@ class Storage:
         return self
 
     def share_memory_(self) -> Any:
-        """The storage itself: memory is not shared between processes."""
+        """The storage itself: only `Tensor.share_memory_` moves numbers into shared memory."""
         return self
 
     def pin_memory(self, device: Any = None) -> Any:
@@ -329,11 +328,29 @@ def _set_volatile(self: Variable, value: Any) -> None:
 volatile = property(_volatile, _set_volatile, doc="False: what it did is now `no_grad`'s work.")
 
 
+def from_file(
+    filename: Any, shared: bool | None = None, size: int = 0, *, dtype: Any = None, layout: Any = None, device: Any = None,
+    pin_memory: bool = False, requires_grad: bool = False,
+) -> Any:  # fmt: skip
+    """The first `size` numbers of a file as a tensor; shared: what is written to it goes into the file."""
+    kind = (dtype or get_default_dtype()).np
+    need = size * kind.itemsize
+    if not shared and need > os.path.getsize(filename):
+        raise RuntimeError(
+            f"file <{os.fspath(filename)}> size <{os.path.getsize(filename)}> is smaller than the required mapping size "
+            f"<{need}>"
+        )
+    made = wrap(UntypedStorage.from_file(filename, bool(shared), need)._items.view(kind))
+    return made.requires_grad_() if requires_grad else made
+
+
 def share_memory_(self: Any) -> Any:
     """The tensor's numbers moved into memory that processes forked from now on share with this one."""
+    from mmap import mmap
+
     if not is_shared(self):
         array = self.memory()
-        held = np.frombuffer(mmap.mmap(-1, max(array.nbytes, 1)), np.uint8, array.nbytes).view(array.dtype)
+        held = np.frombuffer(mmap(-1, max(array.nbytes, 1)), np.uint8, array.nbytes).view(array.dtype)
         moved = held.reshape(array.shape)
         moved[...] = array
         self.data = wrap(moved)
@@ -343,7 +360,7 @@ def share_memory_(self: Any) -> Any:
 def is_shared(self: Any) -> bool:
     """Whether forked processes share the memory."""
     base = root_of(np.asarray(self._array)).base
-    return isinstance(getattr(base, "obj", base), mmap.mmap)
+    return type(getattr(base, "obj", base)).__name__ == "mmap"
 
 
 def set_(self: Any, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None) -> Any:
@@ -364,4 +381,4 @@ def set_(self: Any, source: Any = None, storage_offset: int = 0, size: Any = Non
     return self
 
 
-__all__ = ["TypedStorage", "UntypedStorage", "get_device", *OLDER]
+__all__ = ["TypedStorage", "UntypedStorage", "from_file", "get_device", *OLDER]

@@ -71,7 +71,7 @@ DRAWS: dict[str, str] = {
 
 # Why a function's numbers are not PyTorch's.
 ABSENT = "clew does not have it"
-REASONS: dict[str, str] = {"lobpcg": ABSENT, "quasirandom.SobolEngine, scrambled": ABSENT}
+REASONS: dict[str, str] = {"lobpcg": ABSENT}
 
 
 def outcome(expression: str) -> str:

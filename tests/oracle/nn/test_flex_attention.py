@@ -17,6 +17,14 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def validation() -> Any:
+    """PyTorch compiles these functions, and its compiler switches off the checks of distributions for good."""
+    kept = torch.distributions.Distribution._validate_args
+    yield
+    torch.distributions.Distribution.set_default_validate_args(kept)
+
+
 def room(t: Any) -> Any:
     return import_module(f"{t.__name__}.nn.attention.flex_attention")
 
@@ -25,17 +33,20 @@ def numbers(t: Any, *shape: int, seed: int = 0) -> Any:
     return t.tensor(np.random.default_rng(seed).standard_normal(shape))
 
 
+BIAS, DISTANCES = (np.random.default_rng(5).standard_normal(shape) for shape in ((4, 7, 9), (20,)))
+
+
 def inputs(t: Any) -> list[Any]:
     return [numbers(t, 2, 4, n, 8, seed=i) for i, n in enumerate((7, 9, 9))]
 
 
-SCORES = {
-    "causal": lambda t: lambda s, b, h, i, j: t.where(i >= j, s, -float("inf")),
-    "bias": lambda t, x=None: lambda s, b, h, i, j: s + numbers(t, 4, 7, 9)[h, i, j],
-    "bias, index by index": lambda t: lambda s, b, h, i, j: s + numbers(t, 4, 7, 9)[h][i][j],
-    "slopes": lambda t: lambda s, b, h, i, j: s + t.exp2(-t.arange(1, 5))[h] * (j - i),
-    "relative": lambda t: lambda s, b, h, i, j: s + numbers(t, 20)[i - j + 9],
-    "capped": lambda t: lambda s, b, h, i, j: 2 * t.tanh(s / 2),
+SCORES: dict[str, Any] = {
+    "causal": lambda t, bias, far: lambda s, b, h, i, j: t.where(i >= j, s, -float("inf")),
+    "bias": lambda t, bias, far: lambda s, b, h, i, j: s + bias[h, i, j],
+    "bias, index by index": lambda t, bias, far: lambda s, b, h, i, j: s + bias[h][i][j],
+    "slopes": lambda t, bias, far: lambda s, b, h, i, j: s + far[h] * (j - i),
+    "relative": lambda t, bias, far: lambda s, b, h, i, j: s + far[i - j + 9],
+    "capped": lambda t, bias, far: lambda s, b, h, i, j: 2 * t.tanh(s / 2),
 }
 MASKS = {
     "causal": lambda t: lambda b, h, i, j: i >= j,
@@ -59,7 +70,11 @@ def same(program: Any) -> None:
 
 @pytest.mark.parametrize("name", SCORES)
 def test_scores(name: str) -> None:
-    same(lambda t: room(t).flex_attention(*inputs(t), score_mod=SCORES[name](t), return_lse=True))
+    same(
+        lambda t: room(t).flex_attention(
+            *inputs(t), score_mod=SCORES[name](t, t.tensor(BIAS), t.tensor(DISTANCES)), return_lse=True
+        )
+    )
 
 
 @pytest.mark.parametrize("size", [2, (4, 2), 128], ids=str)

@@ -12,6 +12,13 @@ MODULES = (
     "cuts",  # before `optimizers`: a parameter whose way to the loss is cut needs no other explanation
     "optimizers",
     "missing",
+    "graphs",
+    "keeping",
+    "modes",
+    "losses",
+    "values",
+    "writes",
+    "rates",
 )
 
 
