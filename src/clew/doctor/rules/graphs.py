@@ -20,12 +20,14 @@ class _Failing(Rule):
     last: Backward | None = None
     finished = 0  # the number of the last operation recorded before the last pass that ended well
     latest = 0
+    freed: frozenset[int] = frozenset()  # the numbers of operations that earlier passes had been through
 
     def operation(self, node: Node, inputs: Any, results: Any) -> None:
         self.latest = node.seq
 
     def before_backward(self, event: Backward) -> None:
         self.last = event
+        self.freed = frozenset(node.seq for node in event.nodes if is_freed(node))
 
     def after_backward(self, event: Backward) -> None:
         self.finished, self.last = self.latest, None
@@ -49,7 +51,7 @@ class SecondBackward(_Failing):
         event = self.failing(error, TWICE)
         if event is None or carried_in(event, self.finished) is not None:
             return
-        freed = [node for node in event.nodes if is_freed(node)]
+        freed = [node for node in event.nodes if node.seq in self.freed]
         if not freed:
             return
         self.watch.told.add(id(error))
@@ -62,7 +64,7 @@ class SecondBackward(_Failing):
             f"{first.name()} was recorded on {shown(first.place)}, `{text_of(first.place)}`; the first backward() through it "
             f"was on {shown(by)}{again}, and it freed {how_many(len(freed), 'operation')} of the {len(event.nodes):,} that "
             "this one needs",
-            SHARED if freed and not any(map(is_freed, event.roots)) else "",
+            SHARED if any(node.seq > self.finished for node in event.nodes) else "",
         )
 
 

@@ -15,6 +15,7 @@ from clew.doctor.events import (
     Backward,
     Call,
     Cut,
+    Leaf,
     Rule,
     below,
     fingerprint,
@@ -45,6 +46,7 @@ class _Line:
     used: bool = False
     read: bool = False  # a number was made of an output
     stops: list[Cut] = field(default_factory=list)
+    leaves: list[Leaf] = field(default_factory=list)  # the module's
     rows: int = 0
     nodes: int = 0
     size: int = 0
@@ -78,6 +80,8 @@ class RecordedValidation(Rule):
         if line.calls == OFTEN:
             reached, _ = below(nodes)
             line.nodes, line.size = len(reached), size_of(reached)
+            sinks = [sink_of(param) for param in call.module.parameters()]
+            line.leaves = [self.watch.leaf(sink) for sink in sinks if sink is not None]
         line.rows = max(line.rows, *[t._array.shape[0] if t._array.ndim > 1 else 1 for t in outputs])
         self.pending.update(dict.fromkeys([node.seq for node in nodes], line))
         if len(self.pending) > PENDING:
@@ -121,17 +125,17 @@ class RecordedValidation(Rule):
                 line.used = True
 
     def finish(self) -> None:
-        trains = self.watch.seen["steps"] or any(
-            leaf.first_print != leaf.print for leaf in self.watch.everyone
-        )
+        steps = self.watch.seen["steps"]
         for line in self.lines.values():
-            if not trains or line.calls < OFTEN or line.used or not self._evaluates(line):
+            # Where no pass comes to the model at all, it is not the validation that is wrong.
+            trained = any(x.reached and (steps or x.first_print != x.print) for x in line.leaves)
+            if not trained or line.calls < OFTEN or line.used or not self._evaluates(line):
                 continue
             self.found(
                 line.place,
                 f"{how_many(line.calls, 'call')} in {'training' if line.training else 'eval'} mode with grad mode on, none "
                 f"used by any of {how_many(self.watch.seen['backward passes'], 'backward pass')}; each recorded "
-                f"{how_many(line.nodes, 'operation')} and kept {how_big(line.size)} beside the parameters' own memory",
+                f"{how_many(line.nodes, 'operation')} and kept {how_big(line.size)}",
             )
 
     def _evaluates(self, line: _Line) -> bool:

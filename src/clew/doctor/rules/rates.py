@@ -6,6 +6,7 @@ All of them wait for several steps that agree, and keep a wide distance from wha
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -132,21 +133,21 @@ class Exploding(Rule):
 
     def __init__(self, watch: Any) -> None:
         super().__init__(watch)
-        self.backward: Backward | None = None
+        self.backward: tuple[Place, weakref.WeakSet[Any]] | None = None  # nothing is kept alive
         self.first: dict[Any, float] = {}
 
     def after_backward(self, event: Backward) -> None:
         if event.gathers:
-            self.backward = event
+            self.backward = event.place, weakref.WeakSet(event.sinks)
 
     def before_step(self, optimizer: Any, place: Place, closure: bool) -> None:
-        event, self.backward = self.backward, None
-        if event is None or closure or type(optimizer).__name__ != "SGD":
+        last, self.backward = self.backward, None
+        if last is None or closure or type(optimizer).__name__ != "SGD":
             return
         for group in optimizer.param_groups:
             for param in group["params"]:
                 sink = sink_of(param)
-                if sink is None or sink.grad is None or sink not in event.sinks:
+                if sink is None or sink.grad is None or sink not in last[1]:
                     continue
                 length = norm(sink.grad._array)
                 first = self.first.setdefault(self.watch.leaf(sink), length)
@@ -161,7 +162,7 @@ class Exploding(Rule):
                     f", {length / first:.1e} times that of the first pass" if length > 100 * first > 0 else ""
                 )
                 self.found(
-                    event.place,
+                    last[0],
                     f"the gradient of {self.watch.leaf(sink)!r} has norm {length:.2e}{grown}; times the learning rate "
                     f"{group['lr']:g} it is {length * group['lr'] / size:.1e} times the parameter's own norm",
                 )

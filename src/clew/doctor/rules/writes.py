@@ -1,64 +1,156 @@
-"""Writes that autograd cannot see: through `.data`, or through the array of `.numpy()`."""
+"""Writes that no counter sees: through `.data` or NumPy, into memory that backward still needs."""
 
 from __future__ import annotations
 
+import weakref
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from clew.core.node import Node
-from clew.core.variable import Variable
+from clew.core.node import Freed, Node
 from clew.core.version import Place
-from clew.doctor.events import Backward, Rule, arrays, fingerprint, shown
+from clew.doctor.events import Backward, Rule, arrays, shown, text_of
 
-REMEMBERED = 20_000
-EXPOSED = 200
+WHOLE = 1_000_000  # elements; of larger memories a sample is compared
+
+
+def owner(array: Any) -> Any:
+    """The array that owns the memory."""
+    while isinstance(array, np.ndarray) and isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
+
+def digest(memory: Any) -> int:
+    """Differs when the values differ."""
+    if memory.size > WHOLE:
+        memory = memory.reshape(-1)[:: memory.size // WHOLE] if memory.flags.c_contiguous else memory.ravel()
+    return hash(memory.tobytes())
+
+
+def numbers(saved: Any) -> list[Any]:
+    """The NumPy scalars among saved values."""
+    if isinstance(saved, np.generic):
+        return [saved]
+    return [value for part in saved for value in numbers(part)] if isinstance(saved, tuple) else []
+
+
+@dataclass
+class _Exposure:
+    """One handing out of memory: from here on it can be written unseen."""
+
+    seq: int  # the last operation before
+    digest: int
+    place: Place
+    kind: str
+
+
+@dataclass
+class _Memory:
+    ref: Any  # of the array that owns it
+    exposures: list[_Exposure]
+    saved: dict[int, int] = field(
+        default_factory=dict
+    )  # the digest, by the number of the operation that saved it
 
 
 class HiddenWrite(Rule):
+    """The value was saved, then written over without the version counter noticing: the gradient is of other values."""
+
     name = "written-behind-autograd"
     symptom = (
-        "a value that backward() needs was changed past autograd: the gradient is wrong, without an error"
+        "A value was overwritten through .data or NumPy after an operation had saved it for backward(): "
+        "the gradient is computed from the new value, and is wrong."
     )
-    fix = "write after backward(), under torch.no_grad(), or into a clone"
+    fix = "Write after backward(), and under torch.no_grad() without .data; or write into a clone()."
+    MOST = 1000  # memories that are remembered
+    EXPOSURES = 20  # of one memory
 
     def __init__(self, watch: Any) -> None:
         super().__init__(watch)
-        self.prints: dict[int, tuple[Any, ...]] = {}
-        self.exposures: list[tuple[np.ndarray, Place, str]] = []
-
-    def operation(self, node: Node, inputs: Any, results: Any) -> None:
-        if len(self.prints) > REMEMBERED:
-            self.prints.clear()
-        self.prints[node.seq] = tuple([fingerprint(a) for a in arrays(node.saved)])
+        self.seq = -1
+        self.memories: dict[int, _Memory] = {}
+        self.numbers: dict[
+            int, tuple[Any, Any, _Exposure]
+        ] = {}  # leaves of one number: sink, value, exposure
 
     def exposed(self, tensor: Any, place: Place, kind: str) -> None:
-        array = tensor._array if isinstance(tensor, Variable) else None
-        if isinstance(array, np.ndarray):
-            self.exposures = [*self.exposures[-EXPOSED:], (array, place, kind)]
+        array = tensor._array
+        exposure = _Exposure(self.seq, 0, place, kind)
+        if array.size == 1 and tensor._edge is not None and len(self.numbers) < self.MOST:
+            sink = tensor._edge[0]
+            self.numbers[id(sink)] = weakref.ref(sink), np.asarray(array).item(), exposure
+        if not isinstance(array, np.ndarray):
+            return
+        memory = owner(array)
+        exposure.digest = digest(memory)
+        known = self._known(memory)
+        if known is None:
+            if len(self.memories) >= self.MOST:
+                self.memories.clear()
+            known = self.memories[id(memory)] = _Memory(weakref.ref(memory), [])
+        last = known.exposures[-1] if known.exposures else None
+        if last is not None and (last.seq, last.digest) == (exposure.seq, exposure.digest):
+            known.exposures.pop()
+        known.exposures = [*known.exposures[-self.EXPOSURES :], exposure]
+
+    def _known(self, memory: Any) -> _Memory | None:
+        known = self.memories.get(id(memory))
+        return known if known is not None and known.ref() is memory else None
+
+    def operation(self, node: Node, inputs: Any, results: Any) -> None:
+        self.seq = node.seq
+        if self.memories:
+            for array in arrays(node.saved):
+                known = self._known(owner(array))
+                if known is not None:
+                    if len(known.saved) >= self.MOST:
+                        known.saved.clear()
+                    known.saved[node.seq] = digest(owner(array))
 
     def before_backward(self, event: Backward) -> None:
-        if not self.exposures:
+        if not self.memories and not self.numbers:
             return
         for node in event.nodes:
-            before = self.prints.get(node.seq)
-            now = list(arrays(node.saved))
-            if before is None or len(before) != len(now) or any(v.n != n for v, n in node.versions):
+            if isinstance(node.saved, Freed) or any(version.n != tick for version, tick in node.versions):
                 continue
-            for array, old in zip(now, before, strict=True):
-                if fingerprint(array) != old:
-                    self._blame(node, array, event)
-        self.exposures.clear()
+            for array in arrays(node.saved):
+                self._compare(node, owner(array))
+            if self.numbers:
+                self._compare_numbers(node)
 
-    def _blame(self, node: Node, array: np.ndarray, event: Backward) -> None:
-        for shown_array, place, kind in reversed(self.exposures):
-            if np.may_share_memory(shown_array, array):
-                self.found(
-                    place,
-                    f"{node.name()} on {shown(node.place)} saved a value that was changed through {kind} before backward() on "
-                    f"{shown(event.place)}",
-                )
-                return
+    def _compare(self, node: Node, memory: Any) -> None:
+        known = self._known(memory)
+        if known is None:
+            return
+        saved = known.saved.get(node.seq)
+        if saved is None:
+            saved = next((e.digest for e in known.exposures if e.seq >= node.seq), None)
+        if saved is None or saved == digest(memory):
+            return
+        unwritten = [exposure for exposure in known.exposures if exposure.digest == saved]
+        if unwritten:
+            self._tell(node, unwritten[-1])
+
+    def _compare_numbers(self, node: Node) -> None:
+        """A saved single number is a copy here, where PyTorch shares the memory: the leaf's own value tells."""
+        for edge in node.edges:
+            held = self.numbers.get(id(edge[0])) if edge is not None else None
+            if edge is None or held is None or held[0]() is not edge[0] or node.seq > held[2].seq:
+                continue
+            now = getattr(edge[0], "array", None)
+            if now is not None and np.asarray(now).item() != held[1] and held[1] in [
+                value.item() for value in numbers(node.saved)
+            ]:  # fmt: skip
+                self._tell(node, held[2])
+
+    def _tell(self, node: Node, exposure: _Exposure) -> None:
+        self.found(
+            exposure.place,
+            f"{node.name()} saved the value on {shown(node.place)}, `{text_of(node.place)}`; its memory, handed out here "
+            f"by {exposure.kind}, holds other numbers at backward(), and its version counter did not move",
+        )
 
 
-RULES = (HiddenWrite,)
+RULES: tuple[type[Rule], ...] = (HiddenWrite,)
