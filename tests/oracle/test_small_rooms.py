@@ -50,12 +50,13 @@ def p_futures(t):
     futures = import_module(f"{t.__name__}.futures")
     first = futures.Future()
     second = first.then(lambda f: f.value() + 1)
-    seen = []
-    first.add_done_callback(lambda f: seen.append(f.value()))
+    seen, told = [], threading.Event()
+    first.add_done_callback(lambda f: (seen.append(f.value()), told.set()))
     threading.Timer(0.01, lambda: first.set_result(3)).start()
     return (
         second.wait(),
         first.done(),
+        told.wait(10),  # callbacks run in the thread that sets the result, maybe after wait() has returned here
         seen,
         futures.wait_all([first, second]),
         len(futures.collect_all([first]).wait()),

@@ -138,7 +138,7 @@ class Lowering:
     def view(self, value: Val, function: Callable[[np.ndarray], Any], again: bool = False) -> Val:
         """What a function of NumPy's makes of the value: another way of counting, or a copy first where it would copy."""
         place = value.place or Place("", 0, (0,) * value.ndim)
-        dummy = _dummy(value.shape, place.strides, value.dtype)
+        dummy = untouched(value.shape, place.strides, value.dtype)
         made = np.asarray(function(dummy))
         if made.dtype != value.dtype:
             raise CannotLower("looks at memory as another type")
@@ -355,7 +355,7 @@ def _product_by_blas(
 
 
 # ---- dummies: memory that is never touched, to ask NumPy what a view would be ------------------------------------------------
-def _dummy(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def untouched(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """An array of that shape and those strides; its memory is never touched."""
     reach = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
     before = -sum(r for r in reach if r < 0)
@@ -485,4 +485,4 @@ NAMED: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 _SPECIAL = {"matmul": "@", "expit": "sigmoid({0})", "erf": "math.erf({0})", "erfc": "math.erfc({0})"}
 
-__all__ = ["NAMED", "RULES", "Lowering", "sum_to"]
+__all__ = ["NAMED", "RULES", "Lowering", "sum_to", "untouched"]
