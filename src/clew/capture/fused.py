@@ -25,6 +25,7 @@ from clew.capture.traced import METHODS
 from clew.capture.updates import Update, update_for
 from clew.core.node import AccumulateGrad, source_line
 from clew.core.variable import wrap
+from clew.kernels.products import address_of_product
 from clew.optim.optimizer import Optimizer
 
 
@@ -327,6 +328,9 @@ class Fused:
         self.arena = np.empty(at + 64, np.uint8)
         codes = {b.name: CODES[b.dtype.name] for b in kernel.buffers.values()}
         head = [f"{n} = p_{codes[n]}({address})" for n, address in places.items()]
+        head += [
+            f"product_{code} = table[{len(self.rows) + 1 + i}]" for i, code in enumerate(self.low.products)
+        ]
         functions, body = functions_of(parts, shared, self.numbers, name)
         last = [f"return ({', '.join(self.numbers)},)"] if self.numbers else []
         kinds = [
@@ -347,7 +351,8 @@ class Fused:
 
     def addresses(self, arrays: list[np.ndarray]) -> np.ndarray:
         base = self.arena.ctypes.data
-        return np.array([a.ctypes.data for a in arrays] + [base + -base % 64], np.int64)
+        functions = [address_of_product(code) for code in self.low.products]
+        return np.array([a.ctypes.data for a in arrays] + [base + -base % 64] + functions, np.int64)
 
     # ---- running ---------------------------------------------------------------------------------------------------------------
     def function(self, found: Conditions) -> Callable[[Any], Any]:

@@ -99,18 +99,24 @@ class Loop:
 
 @dataclass(slots=True)
 class Block:
-    """Anything else: lines that are worked out when the kernel is written. alone: they call a library."""
+    """Anything else: lines that are worked out when the kernel is written.
+
+    alone: they call a function; room: memory that they need meanwhile.
+    """
 
     lines: Callable[[Kernel], list[str]]
     reads: tuple[Val, ...]
     made: str
     note: str = ""
     alone: bool = False
+    room: str = ""
 
     def touched(self) -> Iterator[str]:
         """The buffers that it reads or writes."""
         yield from _buffers(self.reads)
         yield self.made
+        if self.room:
+            yield self.room
 
 
 def _buffers(values: Iterable[Val]) -> Iterator[str]:
@@ -255,14 +261,21 @@ class Kernel:
         return Val(out, dtype, Place(buffer.name, 0, contiguous(out)))
 
     def block(
-        self, lines: Callable[[Kernel], list[str]], reads: Sequence[Val], made: str, alone: bool = False
+        self,
+        lines: Callable[[Kernel], list[str]],
+        reads: Sequence[Val],
+        made: str,
+        alone: bool = False,
+        room: str = "",
     ) -> None:
         """Lines of their own."""
         for value in reads:
             if value.place is not None:
                 self.needed.add(value.place.buffer)
         self.needed.add(made)
-        self.items.append(Block(lines, tuple(reads), made, self.note, alone))
+        if room:
+            self.needed.add(room)
+        self.items.append(Block(lines, tuple(reads), made, self.note, alone, room))
         self.made[made] = len(self.items) - 1
 
     def _add(self, shape: tuple[int, ...], statement: Statement, made: str) -> None:

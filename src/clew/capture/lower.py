@@ -12,9 +12,10 @@ from clew.capture.loops import CODES, CannotLower, Kernel, Place, Val, contiguou
 from clew.capture.program import Ref, Step
 from clew.capture.traced import ATTRIBUTES, GETITEM, METHODS
 from clew.core import raw
+from clew.kernels.products import BYTES
 
 _WIDE = 8  # products that a small matrix product adds at a time
-_BIG = 1 << 11  # multiplications: a larger matrix product is BLAS's
+_BIG = 1 << 11  # multiplications: a larger matrix product goes tile by tile
 
 _ELEMENTWISE: dict[Any, str] = {
     np.add: "{0} + {1}", np.subtract: "{0} - {1}", np.multiply: "{0} * {1}", np.divide: "{0} / {1}",
@@ -49,6 +50,7 @@ class Lowering:
         self.kernel = Kernel()
         self.values: dict[int, Val] = {}
         self.constants: dict[str, np.ndarray] = {}  # buffers whose contents are the program's own
+        self.products: dict[str, None] = {}  # types of the larger matrix products
 
     # ---- operands --------------------------------------------------------------------------------------------------------
     def value(self, argument: Any, like: np.dtype | None = None) -> Val:
@@ -258,8 +260,6 @@ class Lowering:
         big = m * k * n > _BIG
         if not big and y.ndim == 2 and kernel.placed(y).strides == (1, k) and k < _WIDE <= n and m > 1:
             y = self.copied(y)  # rows side by side: whole vectors at a time
-        if big:
-            x, y = self._for_blas(x), self._for_blas(y)
         places = kernel.placed(x), kernel.placed(y)
         out = kernel.buffer(x.dtype, prod(shape))
         strides = [
@@ -268,6 +268,10 @@ class Lowering:
             for v, p in zip((x, y), places, strict=True)
         ]
         steps = contiguous(shape)
+        room = ""
+        if big:
+            self.products[CODES[x.dtype.name]] = None
+            room = kernel.buffer(x.dtype, k * BYTES // x.dtype.itemsize).name
 
         def lines(_: Kernel) -> list[str]:
             text, pad = [], ""
@@ -281,20 +285,15 @@ class Lowering:
                     if step:
                         where.append(f"j{axis}*{step}")
             offsets = [" + ".join(where) or "0" for where in at]
-            made = (_product_by_blas if big else _product)(
-                places, out.name, offsets, (m, k, n), CODES[x.dtype.name]
-            )
+            sizes, code = (m, k, n), CODES[x.dtype.name]
+            if big:
+                made = [_large_product(places, out.name, offsets, sizes, code, room)]
+            else:
+                made = _product(places, out.name, offsets, sizes, code)
             return text + [pad + line for line in made]
 
-        kernel.block(lines, (x, y), out.name, alone=big)
+        kernel.block(lines, (x, y), out.name, alone=big, room=room)
         return Val(shape, x.dtype, Place(out.name, 0, steps))
-
-    def _for_blas(self, value: Val) -> Val:
-        """The value with matrices that BLAS can read where they lie."""
-        rows, columns = value.shape[-2:]
-        strides = self.kernel.placed(value).strides[-2:]
-        plain = strides == (columns, 1) or strides == (1, rows)
-        return value if plain else self.copied(value)
 
 
 def _product(places: Any, out: str, offsets: list[str], sizes: tuple[int, int, int], code: str) -> list[str]:
@@ -334,24 +333,15 @@ def _product(places: Any, out: str, offsets: list[str], sizes: tuple[int, int, i
     ]
 
 
-def _product_by_blas(
-    places: Any, out: str, offsets: list[str], sizes: tuple[int, int, int], code: str
-) -> list[str]:
-    m, k, n = sizes
-    size = 4 if code == "f4" else 8
-
-    def matrix(buffer: str, offset: str, rows: int, columns: int, turned: bool) -> str:
-        pointer = f"p_{code}(address_{code}({buffer}) + ({offset})*{size})"
-        return (
-            f"carray({pointer}, ({columns}, {rows})).T"
-            if turned
-            else f"carray({pointer}, ({rows}, {columns}))"
-        )
-
+def _large_product(
+    places: Any, out: str, offsets: list[str], sizes: tuple[int, int, int], code: str, room: str
+) -> str:
+    """A product tile by tile, through the address of its function."""
     a, b = places
-    left = matrix(a.buffer, offsets[0], m, k, a.strides[-2:] != (k, 1))
-    right = matrix(b.buffer, offsets[1], k, n, b.strides[-2:] != (n, 1))
-    return [f"np.dot({left}, {right}, {matrix(out, offsets[2], m, n, False)})"]
+    m, k, n = sizes
+    left = f"{a.buffer}, {offsets[0]}, {a.strides[-2]}, {a.strides[-1]}"
+    right = f"{b.buffer}, {offsets[1]}, {b.strides[-2]}, {b.strides[-1]}"
+    return f"multiply(product_{code}, {left}, {right}, {out}, {offsets[2]}, {n}, {m}, {k}, {n}, {room})"
 
 
 # ---- dummies: memory that is never touched, to ask NumPy what a view would be ------------------------------------------------

@@ -13,18 +13,11 @@ from numba import njit, types
 from numba.core.compiler import Compiler
 from numba.extending import intrinsic
 
-from clew.kernels import numbers
+from clew.kernels import numbers, products
+from clew.kernels.compiling import Apart
 
 f4, i4 = np.float32, np.int32
 LN2_HIGH, LN2_LOW = f4(0.693359375), f4(-2.12194440e-4)
-
-
-class Apart(Compiler):
-    """Compiles a function whose pointers lead to memories that do not overlap."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.state.flags.noalias = True
 
 
 def pointer_to(kind: Any) -> Any:
@@ -107,7 +100,7 @@ ROOM: dict[str, Any] = {
     "Apart": Apart, "Compiler": Compiler,
     "exp": numbers.exp, "log1p": numbers.log1p, "normal": numbers.normal, "sigmoid": numbers.sigmoid, "tanh": numbers.tanh,
     "log_f4": log_float32, "log_f8": np.log, "math": math, "gather": gather, "larger": larger,
-    "gather_product": gather_product, "np": np, "inf": np.inf, "nan": np.nan,
+    "gather_product": gather_product, "multiply": products.multiply, "np": np, "inf": np.inf, "nan": np.nan,
     "f4": np.float32, "f8": np.float64, "i4": np.int32, "i8": np.int64, "u1": np.uint8,
     **{f"p_{code}": pointer_to(kind) for code, kind in _KINDS}, **{f"address_{code}": address_of(kind) for code, kind in _KINDS},
 }  # fmt: skip

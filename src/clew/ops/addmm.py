@@ -12,6 +12,7 @@ from clew.core.modes import altered, switches
 from clew.core.primitive import Primitive
 from clew.core.promotion import result_dtype
 from clew.dtypes import legacy_name
+from clew.kernels import matrices
 from clew.ops._arguments import check_tensor
 from clew.ops._autocast import lowered
 from clew.ops._builders import convert
@@ -66,7 +67,7 @@ def _sum(name: str, product: Any, names: tuple[str, str], first: Any, second: An
 
 
 _addmm = _sum(
-    "addmm", np.dot, ("mat1", "mat2"),
+    "addmm", matrices.dot, ("mat1", "mat2"),
     lambda xp, g, mat2, alpha: _scale(xp, _times(xp, g, mat2.T), alpha),
     lambda xp, g, mat1, alpha: _scale(xp, _times(xp, mat1.T, g), alpha),
 )  # fmt: skip
@@ -81,12 +82,12 @@ _addr = _sum(
     lambda xp, g, vec1, alpha: _scale(xp, xp.call(_mv, g.T, vec1), alpha),
 )  # fmt: skip
 _baddbmm = _sum(
-    "baddbmm", np.matmul, ("batch1", "batch2"),
+    "baddbmm", matrices.matmul, ("batch1", "batch2"),
     lambda xp, g, batch2, alpha: _scale(xp, _batch_times(xp, g, turned(batch2)), alpha),
     lambda xp, g, batch1, alpha: _scale(xp, _batch_times(xp, turned(batch1), g), alpha),
 )  # fmt: skip
 _addbmm = _sum(
-    "addbmm", lambda a, b: np.add.reduce(np.matmul(a, b), 0, dtype=a.dtype), ("batch1", "batch2"),
+    "addbmm", lambda a, b: np.add.reduce(matrices.matmul(a, b), 0, dtype=a.dtype), ("batch1", "batch2"),
     lambda xp, g, batch2, alpha: _scale(xp, _batch_times(xp, g, turned(batch2)), alpha),
     lambda xp, g, batch1, alpha: _scale(xp, _batch_times(xp, turned(batch1), g), alpha),
 )  # fmt: skip

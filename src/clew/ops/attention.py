@@ -16,7 +16,7 @@ from clew.core.modes import altered, switches
 from clew.core.primitive import Primitive
 from clew.core.variable import Variable, wrap
 from clew.dtypes import cpp_name, from_numpy, legacy_name
-from clew.kernels import pick
+from clew.kernels import matrices, pick
 from clew.ops._arguments import check_tensor, dtype_of, is_number, type_name, wrap_dim
 from clew.ops._autocast import lowered, suspended
 from clew.ops._builders import convert
@@ -52,7 +52,7 @@ def _attend(query: Any, key: Any, value: Any, attn_mask: Any, *, is_causal: bool
         query, key, value = (x.astype(np.float32) for x in (query, key, value))
         if attn_mask is not None and attn_mask.dtype == kind:
             attn_mask = attn_mask.astype(np.float32)
-    weights = np.matmul(query, turned(key))
+    weights = matrices.matmul(query, turned(key))
     if (
         is_causal
         and attn_mask is None
@@ -61,7 +61,7 @@ def _attend(query: Any, key: Any, value: Any, attn_mask: Any, *, is_causal: bool
         and (kernel := pick("causal_softmax", weights))
     ):
         weights = kernel(weights, scale)
-        return np.matmul(weights, value, out=np.empty_like(query)), weights
+        return matrices.matmul(weights, value, np.empty_like(query)), weights
     weights *= weights.dtype.type(scale)
     bias = _bias(attn_mask, is_causal, query.shape[-2], key.shape[-2], weights.dtype)
     if bias is not None:
@@ -77,7 +77,7 @@ def _attend(query: Any, key: Any, value: Any, attn_mask: Any, *, is_causal: bool
         weights /= sums
     else:
         weights /= sums
-        np.matmul(weights, value, out=made)
+        matrices.matmul(weights, value, made)
     return made.astype(kind, copy=False), weights
 
 
@@ -97,9 +97,14 @@ def _weights_again(
     return raised / xp.where(sums == 0, 1.0, sums)
 
 
+def _times(xp: Any, a: Any, b: Any) -> Any:
+    """A·B of batches of matrices."""
+    return matrices.matmul(a, b) if xp is raw else xp.matmul(a, b)
+
+
 def _scores_back(xp: Any, g: Any, value: Any, weights: Any, output: Any) -> Any:
     """The gradient of the scores: dS = W (G Vᵀ − ∑ G output)."""
-    of_weights = xp.matmul(g, turned(value))
+    of_weights = _times(xp, g, turned(value))
     if xp is raw and (kernel := pick("softmax_back", weights, of_weights)):
         return kernel(weights, of_weights)
     return weights * (of_weights - xp.sum(g * output, -1, True))
@@ -112,12 +117,12 @@ def _attend_back(
     """With W the weights and dS = W (G Vᵀ − ∑ G output): dQ = dS K · scale, dK = dSᵀ Q · scale, dV = Wᵀ G."""
     wide = dtype_of(weights)
     g, query, key, value, output = (xp.astype(x, wide) for x in (g, query, key, value, output))
-    of_value = xp.matmul(turned(weights), g) if needs[2] else None
+    of_value = _times(xp, turned(weights), g) if needs[2] else None
     if not (needs[0] or needs[1]):
         return None, None, of_value, None
     of_scores = _scores_back(xp, g, value, weights, output)
-    of_query = xp.matmul(of_scores, key) * scale if needs[0] else None
-    of_key = xp.matmul(turned(of_scores), query) * scale if needs[1] else None
+    of_query = _times(xp, of_scores, key) * scale if needs[0] else None
+    of_key = _times(xp, turned(of_scores), query) * scale if needs[1] else None
     return of_query, of_key, of_value, None
 
 

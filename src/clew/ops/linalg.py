@@ -21,6 +21,7 @@ from clew.core.modes import altered, switches
 from clew.core.primitive import Primitive, watch
 from clew.core.variable import FLOAT32, FLOAT64, Variable, wrap
 from clew.dtypes import from_numpy, legacy_name, tensor_type_name
+from clew.kernels import matrices
 from clew.ops import arithmetic
 from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor
@@ -62,18 +63,18 @@ def widely(function: Callable[..., Any]) -> Callable[..., Any]:
 def _dot_arrays(a: ndarray, b: ndarray) -> Any:
     """a·b of vectors and matrices."""
     if a.dtype.itemsize > 2 or not narrow(a):
-        return a.dot(b)
+        return matrices.dot(a, b)
     return np.asarray(a.astype(np.float32).dot(b.astype(np.float32))).astype(a.dtype)
 
 
-_bmm_arrays = widely(np.matmul)
+_bmm_arrays = widely(matrices.matmul)
 
 
 def _times(xp: Any, a: Any, b: Any) -> Any:
     """A·B of two matrices, in formulas."""
     if xp is not raw:
         return mm(a, b)
-    return a.dot(b) if a.dtype.itemsize > 2 else _dot_arrays(a, b)
+    return matrices.dot(a, b) if a.dtype.itemsize > 2 else _dot_arrays(a, b)
 
 
 def _batch_times(xp: Any, a: Any, b: Any) -> Any:
@@ -143,8 +144,8 @@ _vdot = Primitive(
 def _product_arrays(self: ndarray, other: ndarray) -> Any:
     """A·B where one has a batch: one product of two matrices if B is one, else a product for each of the batch."""
     if other.ndim > 2:
-        return np.matmul(self, other)
-    return _rows(self).dot(other).reshape(self.shape[:-1] + other.shape[1:])
+        return matrices.matmul(self, other)
+    return matrices.dot(_rows(self), other).reshape(self.shape[:-1] + other.shape[1:])
 
 
 def _product_self(xp: Any, g: Any, self_shape: tuple[int, ...], other: Any) -> Any:
@@ -188,7 +189,7 @@ _vecmat = _product("SqueezeBackward4")
 
 def _affine_array(self: Any, mat1: ndarray, weight: ndarray) -> Any:
     """x·Wᵀ + b for vectors x in the last dimension; b may be None."""
-    made = _rows(mat1).dot(weight.T)
+    made = matrices.dot(_rows(mat1), weight.T)
     if self is not None:
         made += self
     return made if mat1.ndim == 2 else made.reshape((*mat1.shape[:-1], weight.shape[0]))
@@ -413,7 +414,7 @@ def _making_matmul(foreign: Callable[[Any, Any], Any]) -> Callable[..., Any]:
                 _check_mm(a, b)
                 return _mm(input, other)
             try:
-                value = a.dot(b)
+                value = matrices.dot(a, b)
             except ValueError:
                 raise _cannot(a.shape, b.shape) from None
             return _recorded(_mm, value, (input, other), (a, b))
@@ -513,7 +514,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         and xs[1] == ws[1]
         and (b is None or (b.dtype is dtype and b.shape == ws[:1]))
     ):
-        value = x.dot(w.T)
+        value = x.dot(w.T) if xs[0] * w.size < matrices.LARGE else matrices.dot(x, w.T)
         if b is not None:
             value += b
         edges = edge_of(bias), edge_of(input), edge_of(weight)

@@ -1,0 +1,102 @@
+"""Products of matrices: NumPy's (BLAS's) where they are small or of other types, else `products`, shared out among threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from clew.core.modes import recordings
+from clew.core.variable import FLOAT32, FLOAT64
+from clew.kernels.threads import spread
+
+LARGE = 1 << 20  # multiplications: from there on it pays to have imported Numba
+WORTH = 1 << 22  # multiplications that are worth a thread
+
+
+def dot(a: Any, b: Any) -> Any:
+    """A·B of vectors and matrices."""
+    if a.size < 1 << 8 or a.ndim != 2 or b.ndim != 2 or not _large(a, b, a.size * b.shape[1]):
+        return a.dot(b)
+    return _run(a, b)
+
+
+def matmul(a: Any, b: Any, out: ndarray | None = None) -> Any:
+    """A·B of matrices or batches of them, which are broadcast."""
+    if (
+        a.size < 1 << 8
+        or a.ndim < 2
+        or b.ndim < 2
+        or not _large(a, b, max(a.size * b.shape[-1], b.size * a.shape[-2]))
+    ):
+        return np.matmul(a, b) if out is None else np.matmul(a, b, out=out)
+    return _run(a, b, out)
+
+
+def _large(a: Any, b: Any, work: int) -> bool:
+    """Whether tiles of this product fill registers, and the work is worth a call."""
+    dtype = a.dtype
+    return (
+        work >= LARGE
+        and (dtype is FLOAT32 or dtype is FLOAT64)
+        and b.dtype is dtype
+        and a.shape[-2] >= 4
+        and b.shape[-1] >= 4
+    )
+
+
+def _run(a: Any, b: Any, out: ndarray | None = None) -> Any:
+    if recordings and not (type(a) is type(b) is ndarray):
+        return recordings[-1].call(product, (a, b), {} if out is None else {"out": out})
+    return product(a, b, out)
+
+
+def product(a: ndarray, b: ndarray, out: ndarray | None = None) -> ndarray:
+    """A·B of matrices, or of batches of them, which are broadcast: …×m×k and …×k×n to …×m×n."""
+    m, k = a.shape[-2:]
+    n = b.shape[-1]
+    function = _function()
+    shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), m, n)
+    made = np.empty(shape, a.dtype) if out is None else out
+    if k != b.shape[-2] or function is None or made.shape != shape or made.strides[-1] != made.itemsize:
+        return np.matmul(a, b, out=out)
+    a, b = _straight(a), _straight(b)
+    grain = max(WORTH // k, 1)
+    if made.ndim == 2:
+        spread(lambda o, left: function(o, left, b), made, a, grain=grain)
+    else:
+        spread(
+            function,
+            made,
+            np.broadcast_to(a, (*shape[:-1], k)),
+            np.broadcast_to(b, (*shape[:-2], k, n)),
+            grain=grain,
+        )
+    return made
+
+
+def _function() -> Any:
+    """The compiled function, or None where Numba cannot be imported."""
+    if not _found:
+        try:
+            from clew.kernels.products import multiply_arrays
+        except ImportError:
+            _found.append(None)
+        else:
+            _found.append(multiply_arrays)
+    return _found[0]
+
+
+_found: list[Any] = []
+
+
+def _straight(a: ndarray) -> ndarray:
+    """The array, with strides that count elements."""
+    size = a.itemsize
+    if any(s % size for s in a.strides) or not a.flags.aligned:
+        return np.ascontiguousarray(a)
+    return a
+
+
+__all__ = ["dot", "matmul", "product"]
