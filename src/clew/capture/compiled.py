@@ -109,6 +109,7 @@ class Finished:
         self.samples = {
             n: (v.shape, v.dtype) for n in drawn if isinstance(v := recorder.values[n], np.ndarray)
         }
+        self.largest = max((v.size for v in recorder.values if isinstance(v, np.ndarray)), default=0)
         self.with_grad = [(sink, g is not None) for sink, g in recorder.sinks.items()]
         self.returned: list[tuple[int, Any]] = []
         self.numbers: list[int] = []

@@ -25,7 +25,9 @@ from clew.capture.traced import METHODS
 from clew.capture.updates import Update, update_for
 from clew.core.node import AccumulateGrad, source_line
 from clew.core.variable import wrap
+from clew.kernels import count_threads
 from clew.kernels.products import address_of_product
+from clew.kernels.threads import together
 from clew.optim.optimizer import Optimizer
 
 
@@ -35,7 +37,8 @@ class Fused:
     def __init__(self, program: Any, args: list[Any], name: str) -> None:
         self.program = program
         self.recording = program.recording
-        self.low = Lowering()
+        self.low = Lowering(threads_for(program))
+        self.meeting: tuple[np.ndarray, ...] = ()  # where threads meet, and what they tell each other
         self.fixed: list[np.ndarray] = []  # whose addresses stand in the table
         self.rows: list[str] = []  # the buffers of these
         self.given: list[
@@ -328,31 +331,50 @@ class Fused:
         self.arena = np.empty(at + 64, np.uint8)
         codes = {b.name: CODES[b.dtype.name] for b in kernel.buffers.values()}
         head = [f"{n} = p_{codes[n]}({address})" for n, address in places.items()]
-        head += [
-            f"product_{code} = table[{len(self.rows) + 1 + i}]" for i, code in enumerate(self.low.products)
-        ]
-        functions, body = functions_of(parts, shared, self.numbers, name)
+        threads = kernel.threads > 1
+        more = ("tid", "nt", "sync", "slots") if threads else ()
+        after = len(self.rows) + 1
+        if threads:
+            self.meeting = np.zeros(64, np.int64), np.zeros(max(kernel.slots, 1), np.float64)
+            head += [f"sync, slots = p_i8(table[{after}]), p_f8(table[{after + 1}])"]
+            after += 2
+        head += [f"product_{code} = table[{after + i}]" for i, code in enumerate(self.low.products)]
+        functions, body = functions_of(parts, shared, self.numbers, name, more)
         last = [f"return ({', '.join(self.numbers)},)"] if self.numbers else []
         kinds = [
             "types.Array(types.int64, 1, 'C')",
             *[k for _, k, _ in self.given],
             *["types.float64"] * len(self.scalars),
+            *["types.int64"] * (2 * threads),
         ]
-        parameters = ", ".join(["table", *[g for g, _, _ in self.given], *self.scalars])
+        parameters = ", ".join(["table", *[g for g, _, _ in self.given], *self.scalars, *more[:2]])
         text = "".join(f"    {line}\n" for line in (*head, *body, *last))
         signature = signature_of(kinds)
-        main = f'@njit({signature}, error_model="numpy", cache=CACHE)\ndef kernel({parameters}):\n{text}'
+        main = f'@njit({signature}, error_model="numpy", nogil={threads}, cache=CACHE)\ndef kernel({parameters}):\n{text}'
         self.text = "\n\n".join([*functions, main])
         dispatcher: Any = compiled(self.text)
         self.kernel = dispatcher.overloads[
             dispatcher.signatures[0]
         ].entry_point  # types are asked for by the guards
+        if threads:
+            self.kernel = self._together(self.kernel)
         self.table = self.addresses(self.fixed)
 
     def addresses(self, arrays: list[np.ndarray]) -> np.ndarray:
         base = self.arena.ctypes.data
         functions = [address_of_product(code) for code in self.low.products]
-        return np.array([a.ctypes.data for a in arrays] + [base + -base % 64] + functions, np.int64)
+        shared = [a.ctypes.data for a in self.meeting]
+        return np.array([a.ctypes.data for a in arrays] + [base + -base % 64] + shared + functions, np.int64)
+
+    def _together(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
+        """The kernel run by several threads."""
+        most, sync = self.low.kernel.threads, self.meeting[0]
+
+        def run(*args: Any) -> Any:
+            sync[0] = 0
+            return together(lambda thread, count: kernel(*args, thread, count), most)
+
+        return run
 
     # ---- running ---------------------------------------------------------------------------------------------------------------
     def function(self, found: Conditions) -> Callable[[Any], Any]:
@@ -475,6 +497,14 @@ class Fused:
             return "{" + ", ".join(f"{k!r}: {self._tree(v, made)}" for k, v in value) + "}"
         inner = ", ".join(self._tree(v, made) for v in value)
         return f"[{inner}]" if kind is list else f"({inner},)"
+
+
+def threads_for(program: Any) -> int:
+    """How many threads a kernel may use: one, unless the program works with large arrays."""
+    return count_threads() if program.recording.largest >= _LARGE else 1
+
+
+_LARGE = 1 << 16  # numbers in one array: below, threads would wait for each other longer than they work
 
 
 __all__ = ["CannotLower", "Fused"]

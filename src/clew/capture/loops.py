@@ -162,6 +162,13 @@ class Kernel:
         self.note = ""
         self.cuts: set[int] = set()  # items before which a new function begins
         self.in_rows: set[str] = set()  # buffers that hold one row at a time, see `nests`
+        self.threads = 1  # how many may run it together
+        self.slots = 0  # numbers that they tell each other
+
+    def slot(self, count: int = 1) -> int:
+        """Room for numbers that threads tell each other: the first one's place."""
+        self.slots += count
+        return self.slots - count
 
     def cut(self) -> None:
         """What follows is a function of its own, if the kernel is large."""

@@ -46,8 +46,9 @@ _GATHERED: dict[Any, str] = {np.add: "+", np.maximum: "max", np.minimum: "min"}
 class Lowering:
     """A program's steps as one kernel. `values`: what each number of the program stands for."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: int = 1) -> None:
         self.kernel = Kernel()
+        self.kernel.threads = threads
         self.values: dict[int, Val] = {}
         self.constants: dict[str, np.ndarray] = {}  # buffers whose contents are the program's own
         self.products: dict[str, None] = {}  # types of the larger matrix products
@@ -271,15 +272,16 @@ class Lowering:
         room = ""
         if big:
             self.products[CODES[x.dtype.name]] = None
-            room = kernel.buffer(x.dtype, k * BYTES // x.dtype.itemsize).name
+            room = kernel.buffer(x.dtype, k * BYTES // x.dtype.itemsize * kernel.threads).name
 
         def lines(_: Kernel) -> list[str]:
-            text, pad = [], ""
+            text, pad, split = [], "", big and kernel.threads > 1
             at = [[str(p.offset)] if p.offset else [] for p in places] + [[]]
             for axis, size in enumerate(batch):
                 if size == 1:
                     continue
-                text.append(f"{pad}for j{axis} in range({size}):")
+                ends = f"{size}*tid//nt, {size}*(tid + 1)//nt" if split and not text else size
+                text.append(f"{pad}for j{axis} in range({ends}):")
                 pad += "    "
                 for where, step in zip(at, (strides[0][axis], strides[1][axis], steps[axis]), strict=True):
                     if step:
@@ -287,7 +289,8 @@ class Lowering:
             offsets = [" + ".join(where) or "0" for where in at]
             sizes, code = (m, k, n), CODES[x.dtype.name]
             if big:
-                made = [_large_product(places, out.name, offsets, sizes, code, room)]
+                own = f"p_{code}(address_{code}({room}) + tid*{k * BYTES})" if kernel.threads > 1 else room
+                made = [_large_product(places, out.name, offsets, sizes, code, own, split and not text)]
             else:
                 made = _product(places, out.name, offsets, sizes, code)
             return text + [pad + line for line in made]
@@ -334,14 +337,22 @@ def _product(places: Any, out: str, offsets: list[str], sizes: tuple[int, int, i
 
 
 def _large_product(
-    places: Any, out: str, offsets: list[str], sizes: tuple[int, int, int], code: str, room: str
+    places: Any, out: str, offsets: list[str], sizes: tuple[int, int, int], code: str, room: str, split: bool
 ) -> str:
-    """A product tile by tile, through the address of its function."""
+    """A product tile by tile, through the address of its function. split: each thread takes some rows."""
     a, b = places
     m, k, n = sizes
-    left = f"{a.buffer}, {offsets[0]}, {a.strides[-2]}, {a.strides[-1]}"
+    rows, a_at, o_at = str(m), offsets[0], offsets[2]
+    if split:
+        first = f"share({m}, tid, nt)"
+        rows, a_at, o_at = (
+            f"share({m}, tid + 1, nt) - {first}",
+            f"{a_at} + {first}*{a.strides[-2]}",
+            f"{o_at} + {first}*{n}",
+        )
+    left = f"{a.buffer}, {a_at}, {a.strides[-2]}, {a.strides[-1]}"
     right = f"{b.buffer}, {offsets[1]}, {b.strides[-2]}, {b.strides[-1]}"
-    return f"multiply(product_{code}, {left}, {right}, {out}, {offsets[2]}, {n}, {m}, {k}, {n}, {room})"
+    return f"multiply(product_{code}, {left}, {right}, {out}, {o_at}, {n}, {rows}, {k}, {n}, {room})"
 
 
 # ---- dummies: memory that is never touched, to ask NumPy what a view would be ------------------------------------------------

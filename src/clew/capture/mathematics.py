@@ -9,7 +9,9 @@ import math
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.core.compiler import Compiler
 from numba.extending import intrinsic
 
@@ -93,6 +95,58 @@ def gather_product(total, x, y):
     return total + x * y
 
 
+# ---- threads ---------------------------------------------------------------------------------------------------------------------
+@intrinsic
+def arrive(typing: Any, counter: Any) -> Any:
+    """Count one up, and what was there before."""
+
+    def made(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        one = context.get_constant(types.int64, 1)
+        return builder.atomic_rmw("add", args[0], one, "seq_cst")
+
+    return types.int64(types.CPointer(types.int64)), made
+
+
+@intrinsic
+def arrived(typing: Any, counter: Any) -> Any:
+    """How many have arrived."""
+
+    def made(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load_atomic(args[0], "seq_cst", 8)
+
+    return types.int64(types.CPointer(types.int64)), made
+
+
+@intrinsic
+def let_others_run(typing: Any) -> Any:
+    """The processor, for a moment, to whoever waits for it: POSIX's sched_yield."""
+
+    def made(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.IntType(32), [])
+        builder.call(cgutils.get_or_insert_function(builder.module, kind, "sched_yield"), [])
+        return context.get_dummy_value()
+
+    return types.void(), made
+
+
+@njit(cache=True)
+def meet(counter, count):
+    """Wait for all threads of a kernel."""
+    if count > 1:
+        target = (arrive(counter) // count + 1) * count
+        patience = 0
+        while arrived(counter) < target:
+            patience += 1
+            if patience > 2000:
+                let_others_run()
+
+
+@njit(cache=True)
+def share(rows, thread, count):
+    """Where a thread's rows begin: by eights, as tiles are."""
+    return rows if thread == count else rows // 8 * thread // count * 8
+
+
 _KINDS = (
     ("f4", types.float32), ("f8", types.float64), ("i4", types.int32), ("i8", types.int64), ("u1", types.uint8),
 )  # fmt: skip
@@ -100,7 +154,7 @@ ROOM: dict[str, Any] = {
     "Apart": Apart, "Compiler": Compiler,
     "exp": numbers.exp, "log1p": numbers.log1p, "normal": numbers.normal, "sigmoid": numbers.sigmoid, "tanh": numbers.tanh,
     "log_f4": log_float32, "log_f8": np.log, "math": math, "gather": gather, "larger": larger,
-    "gather_product": gather_product, "multiply": products.multiply, "np": np, "inf": np.inf, "nan": np.nan,
+    "gather_product": gather_product, "multiply": products.multiply, "meet": meet, "share": share, "np": np, "inf": np.inf, "nan": np.nan,
     "f4": np.float32, "f8": np.float64, "i4": np.int32, "i8": np.int64, "u1": np.uint8,
     **{f"p_{code}": pointer_to(kind) for code, kind in _KINDS}, **{f"address_{code}": address_of(kind) for code, kind in _KINDS},
 }  # fmt: skip

@@ -77,11 +77,15 @@ _MADE = re.compile(r"^ *(x\d+) = ", re.M)
 
 
 def functions_of(
-    parts: list[tuple[bool, list[str]]], shared: dict[str, str], numbers: list[str], name: str
+    parts: list[tuple[bool, list[str]]],
+    shared: dict[str, str],
+    numbers: list[str],
+    name: str,
+    more: Sequence[str] = (),
 ) -> tuple[list[str], list[str]]:
     """Functions for the parts, whose pointers lead to memories that do not overlap, and the lines that call them.
 
-    Parts that differ in nothing but names, such as those of a net's layers, are one function.
+    Parts that differ in nothing but names, such as those of a net's layers, are one function. more: arguments that all take.
     """
     texts = []
     for _, lines in parts:
@@ -102,7 +106,7 @@ def functions_of(
             continue
         body += [line for line in lines if line.startswith("#")]
         made = dict.fromkeys(_MADE.findall(text))
-        given = ", ".join(n for n in dict.fromkeys(_NAME.findall(text)) if n not in made)
+        given = ", ".join([*[n for n in dict.fromkeys(_NAME.findall(text)) if n not in made], *more])
         out = ", ".join(n for n in made if n in after)
         source = "\n".join(f"    {line}" for line in text.split("\n") if not line.startswith("#"))
         source = _canonical(f"({given}):\n{source}\n" + (f"    return {out}\n" if out else ""))

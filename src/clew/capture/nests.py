@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
-from clew.capture.loops import CODES, Block, Buffer, Kernel, Loop, Place, Statement, Val
+from clew.capture.loops import CODES, Block, Buffer, Kernel, Loop, Place, Statement, Val, contiguous
 
 _TOGETHER = 12  # loops compiled as one function: more take long
 _WIDE = {"f4": "f8", "f8": "f8", "i8": "i8", "i4": "i8", "u1": "i8"}  # what sums are gathered in
@@ -45,19 +45,43 @@ class Text:
             if first.note and first.note != shown:
                 shown = first.note
                 text.append(shown)
-            text += first.lines(kernel) if isinstance(first, Block) else self._nested(items, rows)
+            text += self._block(first) if isinstance(first, Block) else self._nested(items, rows)
         return parts
 
+    def _block(self, block: Block) -> list[str]:
+        lines = block.lines(self.kernel)
+        if self.kernel.threads == 1:
+            return lines
+        return [*(lines if block.alone else _by_one(lines)), MEET]
+
     def _nested(self, loops: list[Any], rows: int) -> list[str]:
-        nests = [Nest(self.kernel, loop, rows) for loop in loops]
+        kernel = self.kernel
+        size = sum(prod(loop.shape) * len(loop.statements) for loop in loops)
+        split = kernel.threads > 1 and size >= SHARED
+        nests = [Nest(kernel, loop, rows, split) for loop in loops]
         text = [line for nest in nests for line in nest.before]
         if rows:
-            text.append(f"for i0 in range({rows}):")
+            text.append(_for(rows, split))
             for nest in nests:
                 text += nest.nested[1:]
         else:
             text += nests[0].nested
-        return text + [line for nest in nests for line in nest.after]
+        after = [line for nest in nests for line in nest.after]
+        if split:
+            shares = [line for nest in nests for line in nest.shares]
+            return [*text, *shares, *([MEET] if shares else []), *after, MEET]
+        return text + after if kernel.threads == 1 else self._by_one(loops, text + after)
+
+    def _by_one(self, loops: list[Loop], lines: list[str]) -> list[str]:
+        """Lines that the first thread runs, while the others wait; numbers that they make are told to all."""
+        statements = [s for loop in loops for s in loop.statements]
+        if all(s.place is None for s in statements) and all(loop.shape == () for loop in loops):
+            return lines  # numbers made of numbers: every thread makes its own
+        told = [s for s in statements if s.place is None]
+        slots = [self.kernel.slot() for _ in told]
+        lines = lines + [f"slots[{n}] = {s.name}" for n, s in zip(slots, told, strict=True)]
+        heard = [_heard(s, n) for n, s in zip(slots, told, strict=True)]
+        return [*_by_one(lines), MEET, *heard]
 
     def _arrange(self) -> dict[str, str]:
         """Which buffer each lies in: memory is used again when it is no longer read."""
@@ -86,6 +110,29 @@ class Text:
                 room = buffer
             taken.append((last.get(buffer.name, len(self.groups)), room))
         return shared
+
+
+# ---- threads: each runs the whole kernel, on its share of the larger loops -------------------------------------------------------
+SHARED = 1 << 14  # numbers that are worth waiting for each other
+MEET = "meet(sync, nt)"
+
+
+def _for(count: int, split: bool) -> str:
+    """The head of an outermost loop."""
+    if not split:
+        return f"for i0 in range({count}):"
+    return f"for i0 in range({count}*tid//nt, {count}*(tid + 1)//nt):"
+
+
+def _by_one(lines: list[str]) -> list[str]:
+    return ["if tid == 0:", *["    " + line for line in lines]]
+
+
+def _heard(statement: Statement, slot: int) -> str:
+    code = CODES[statement.dtype.name]
+    return f"{statement.name} = " + (
+        f"slots[{slot}] != 0" if statement.dtype.kind == "b" else f"{code}(slots[{slot}])"
+    )
 
 
 # ---- loops that go through the same rows ---------------------------------------------------------------------------------------
@@ -186,20 +233,25 @@ def single_rows(kernel: Kernel, found: list[Group]) -> Iterator[str]:
                         steps.add(reach(loop, rows, value.place.offset, aligned(value, loop)))
         step = max((s[0] for s in steps), default=0)
         if step > 0 and all(s[0] == step and 0 <= s[1] <= s[2] < step for s in steps):
-            buffer.size = step
+            buffer.size = step * kernel.threads
             yield name
 
 
 class Nest:
-    """One loop as text. rows: how many rows its outermost axis is to have, where it goes row by row with others."""
+    """One loop as text. rows: how many rows its outermost axis is to have, where it goes row by row with others.
 
-    def __init__(self, kernel: Kernel, loop: Loop, rows: int = 0) -> None:
-        self.kernel, self.loop = kernel, loop
+    split: each thread takes some of them. Sums over rows are then gathered by each for itself (`shares`), and put together
+    by all or by one (`after`), when all have met.
+    """
+
+    def __init__(self, kernel: Kernel, loop: Loop, rows: int = 0, split: bool = False) -> None:
+        self.kernel, self.loop, self.split = kernel, loop, split
         self.here = {s.place.buffer: s for s in loop.statements if s.place is not None and not s.op}
         self.loads: dict[tuple[str, int, tuple[int, ...]], str] = {}
         self.done: set[str] = set()  # names that stand above in the loop
         self.axes = axes_of(loop, rows)
         self.before: list[str] = []
+        self.shares: list[str] = []
         self.after: list[str] = []
         self.nested = self._lines()  # from the outermost loop on
 
@@ -224,7 +276,8 @@ class Nest:
         for level in range(depth):
             pad = "    " * level
             text += [pad + line for line in opened.get(level, ([], []))[0]]
-            text.append(f"{pad}for i{level} in range({self.axes[level][0]}):")
+            count = self.axes[level][0]
+            text.append(_for(count, self.split) if level == 0 else f"{pad}for i{level} in range({count}):")
         text += ["    " * depth + line for line in body]
         for level in range(depth - 1, -1, -1):
             text += ["    " * level + line for line in opened.get(level, ([], []))[1]]
@@ -247,18 +300,57 @@ class Nest:
         if 0 in sums[:rows] and place is not None:  # along an outer axis: gathered in memory
             index = self._index(place, statement.strides)
             kept = [(n, s) for (n, _), s in zip(self.axes, sums, strict=True) if s]
-            self.before += _filled(place, kept, f"{code}({statement.start})")
+            if self.split and sums[0] == 0:
+                place, index = self._own_sums(statement, place, sums)
+            else:
+                self.before += _filled(place, kept, f"{code}({statement.start})")
             body += _combined(f"{place.buffer}[{index}]", value, statement.op, code)
             return
         begin, end = ([], []) if place is None else opened.setdefault(rows, ([], []))
         begin.append(f"a{name} = {wide}({statement.start})")
         body += _combined(f"a{name}", value, statement.op, wide)
-        end.append(f"{name} = {code}(a{name})")
         if place is None:
             self.before += begin
-            self.after += end
+            if self.split:
+                slot = self.kernel.slot(self.kernel.threads)
+                self.shares.append(f"slots[{slot} + tid] = a{name}")
+                self.after += [f"a{name} = {wide}(slots[{slot}])", "for q in range(1, nt):"]
+                self.after += [
+                    "    " + line for line in _combined(f"a{name}", f"slots[{slot} + q]", statement.op, wide)
+                ]
+            self.after.append(f"{name} = {code}(a{name})")
         else:
+            end.append(f"{name} = {code}(a{name})")
             end.append(f"{place.buffer}[{self._index(place, statement.strides, rows)}] = {name}")
+
+    def _own_sums(self, statement: Statement, place: Place, sums: list[int]) -> tuple[Place, str]:
+        """Where a thread gathers a sum over rows: memory of its own, and the index there. All together go to `place`."""
+        code = CODES[statement.dtype.name]
+        kept = [(axis, n, s) for axis, ((n, _), s) in enumerate(zip(self.axes, sums, strict=True)) if s]
+        count, steps = prod(n for _, n, _ in kept), contiguous([n for _, n, _ in kept])
+        kernel = self.kernel
+        own = kernel.buffer(statement.dtype, count * kernel.threads)
+        kernel.needed.add(own.name)
+        self.before += [
+            f"for i0 in range({count}):",
+            f"    {own.name}[tid*{count} + i0] = {code}({statement.start})",
+        ]
+        index = " + ".join(
+            [f"tid*{count}"] + [f"i{axis}*{step}" for (axis, _, _), step in zip(kept, steps, strict=True)]
+        )
+        self.shares.append(f"# {own.name}: the sums of each thread")
+        lines, target, source = [], [str(place.offset)] if place.offset else [], []
+        for depth, ((_, n, stride), step) in enumerate(zip(kept, steps, strict=True)):
+            lines.append("    " * depth + f"for i{depth} in range({n}):")
+            target.append(f"i{depth}*{stride}")
+            source.append(f"i{depth}*{step}")
+        pad = "    " * len(kept)
+        total, one = "a" + statement.name, f"{own.name}[{' + '.join(source)}"
+        lines += [f"{pad}{total} = {one}]", f"{pad}for q in range(1, nt):"]
+        lines += [f"{pad}    {line}" for line in _combined(total, f"{one} + q*{count}]", statement.op, code)]
+        lines.append(f"{pad}{place.buffer}[{' + '.join(target)}] = {total}")
+        self.after += _by_one(lines)
+        return Place(own.name, 0, ()), index
 
     def _operand(self, value: Val, body: list[str]) -> str:
         if value.place is None:
@@ -281,6 +373,8 @@ class Nest:
     def _index(self, place: Place, strides: tuple[int, ...], depth: int | None = None) -> str:
         parts = [str(place.offset)] if place.offset else []
         first = int(place.buffer in self.kernel.in_rows)
+        if first and self.kernel.threads > 1:  # a row for each thread
+            parts.append(f"tid*{self.kernel.buffers[place.buffer].size // self.kernel.threads}")
         for axis in range(first, len(self.axes) if depth is None else depth):
             step = self._stride(strides, axis)
             if step:

@@ -12,6 +12,7 @@ import os
 import threading
 from _thread import LockType, allocate_lock
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -123,6 +124,20 @@ def spread(function: Callable[..., Any], *args: Any, grain: int = GRAIN) -> list
             _helpers.append(Helper())
         pieces = [_piece(function, args, rows, i, j) for i, j in pairwise(ends)]
         return _together(pieces)
+    finally:
+        lock.release()
+
+
+def together(function: Callable[[int, int], Any], most: int) -> Any:
+    """function(i, n) on n threads at once, which may wait for each other; what the first one gives."""
+    count = min(count_threads(), most)
+    if count <= 1 or not _busy.acquire(blocking=False):
+        return function(0, 1)
+    lock = _busy
+    try:
+        while len(_helpers) < count - 1:
+            _helpers.append(Helper())
+        return _together([partial(function, i, count) for i in range(count)])[0]
     finally:
         lock.release()
 
