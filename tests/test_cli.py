@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
+
+import clew
+from clew import progress
+from clew.cli import COMMANDS, parser
+from clew.cli.common import PURPOSES
+from clew.cli.help import page, pages_of
 
 
 @pytest.fixture
@@ -27,6 +40,19 @@ def test_help_and_version(run_clew):
     done = run_clew("--version")
     assert done.returncode == 0
     assert done.stdout.startswith("clew ")
+
+
+def test_help_lists_the_commands_by_purpose(run_clew):
+    done = run_clew("--help")
+    titles = [
+        line[:-1] for line in done.stdout.splitlines() if line.endswith(":") and not line.startswith(" ")
+    ]
+    assert titles == [*PURPOSES, "Options"]
+    listed = [
+        line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ") and "--" not in line
+    ]
+    assert sorted(listed) == sorted(COMMANDS)
+    assert run_clew("help").stdout == done.stdout
 
 
 @pytest.mark.parametrize("args", [[], ["nonsense"], ["run"], ["labs", "--nonsense"]])
@@ -127,3 +153,176 @@ def test_labs_list_and_unknown(run_clew):
     done = run_clew("labs", "99")
     assert done.returncode == 2
     assert done.stderr.startswith("clew: no lab is called '99'; there are lab1, lab2")
+
+
+# ---- the manual --------------------------------------------------------------------------------------------------------
+PAGES = pages_of(parser())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_a_page(name):
+    text = page(name, PAGES[name], width=80)
+    titles = [line for line in text.splitlines() if line and not line.startswith(" ")]
+    assert titles[:4] == ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS"]
+    assert "EXAMPLES" in titles
+    assert "EXIT STATUS" in titles
+    assert f"    clew {name} - " in text
+    assert max(map(len, text.splitlines())) <= 80
+    for action in PAGES[name]._actions:
+        assert all(option in text for option in action.option_strings)
+        assert action.help
+    for other in PAGES[name].manual.see:
+        assert other in COMMANDS
+
+
+def test_examples_are_commands_that_exist():
+    for pages in PAGES.values():
+        for command, _ in pages.manual.examples:
+            words = command.replace('eval "$(', "").split()
+            assert words[0] == "clew"
+            assert words[1] in COMMANDS
+
+
+def test_help_of_a_command(run_clew):
+    done = run_clew("help", "trace")
+    assert done.returncode == 0
+    assert done.stdout.startswith("NAME\n    clew trace - ")
+    assert "\033" not in done.stdout
+    assert "CLEW_TRACEBACK" in done.stdout
+    done = run_clew("help", "nothing")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("clew: there is no command 'nothing'; there are run, ")
+
+
+def test_titles_are_bold_on_a_terminal():
+    assert page("run", PAGES["run"], bold=True).startswith("\033[1mNAME\033[0m\n")
+
+
+# ---- completion --------------------------------------------------------------------------------------------------------
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_completes(run_clew, tmp_path):
+    pytest.importorskip("shtab")
+    done = run_clew("completion", "bash")
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "training.py").write_text("")
+    words = {
+        "clew t": "trace",
+        "clew doctor --ig": "--ignore",
+        "clew doctor --ignore gradients-not": "gradients-not-cleared",
+        "clew run train": "training.py",
+        "clew trace training.py train": "training.py",
+        "clew graph -o train": "training.py",
+        "clew labs lab5": "lab5",
+        "clew help doc": "doctor",
+        "clew completion z": "zsh",
+    }
+    asked = [
+        f"COMP_WORDS=({line}); COMP_CWORD={len(line.split()) - 1}; COMPREPLY=(); _shtab_clew; echo ${{COMPREPLY[*]}}"
+        for line in words
+    ]
+    script = tmp_path / "try.bash"
+    script.write_text("\n".join([done.stdout, *asked]))
+    told = subprocess.run(["bash", script.name], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.stdout.splitlines() == [*words.values()], told.stderr
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_other_shells(run_clew, shell):
+    pytest.importorskip("shtab")
+    done = run_clew("completion", shell)
+    assert done.returncode == 0, done.stderr
+    assert "gradients-not-cleared" in done.stdout
+    if shutil.which(shell):
+        checked = subprocess.run(
+            [shell, "-n"], input=done.stdout, capture_output=True, text=True, check=False
+        )
+        assert checked.returncode == 0, checked.stderr
+
+
+def test_no_such_shell(run_clew):
+    assert run_clew("completion", "tcl").returncode == 2
+
+
+# ---- tracebacks --------------------------------------------------------------------------------------------------------
+HOOKED = """
+import torch
+
+def hook(g):
+    raise ValueError("first line\\nsecond line")
+
+h = torch.tensor(2.0, requires_grad=True) * 2
+h.register_hook(hook)
+try:
+    h.backward()
+except ValueError as error:
+    raise KeyError("x") from error
+"""
+
+
+def test_clews_frames_are_folded(run_clew, script):
+    done = run_clew("run", script(HOOKED))
+    shown = done.stderr
+    assert done.returncode == 1
+    assert [line.split(", line ")[1] for line in shown.splitlines() if line.startswith("  File")] == [
+        "10, in <module>",
+        "5, in hook",
+        "12, in <module>",
+    ]
+    assert shown.count(" inside clew (CLEW_TRACEBACK=full shows them)") == 1
+    assert "ValueError: first line\nsecond line\n\nThe above exception was the direct cause" in shown
+    assert shown.endswith("\nKeyError: 'x'\n")
+
+
+def test_full_tracebacks(script):
+    env = {**os.environ, "PYTHONPATH": str(Path(clew.__file__).parents[1]), "CLEW_TRACEBACK": "full"}
+    command = [sys.executable, "-m", "clew", "run", str(script(HOOKED))]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert "engine.py" in done.stderr
+    assert "inside clew" not in done.stderr
+    assert "running.py" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1 / 0", "def f(:", "raise ExceptionGroup('two', [ValueError(1), KeyError(2)])", "def f():\n  f()\nf()"],
+)
+def test_tracebacks_without_clew_are_pythons(run_clew, run_python, script, text):
+    path = script(text)
+    ours, theirs = (
+        re.sub(r"repeated \d+", "", told.stderr) for told in (run_clew("run", path), run_python(path))
+    )
+    assert ours == theirs
+
+
+# ---- progress ----------------------------------------------------------------------------------------------------------
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_bar_on_a_terminal_only(monkeypatch):
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr(progress, "PATIENCE", 0)
+    many = range(progress.FEW + 1)
+    for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
+        monkeypatch.setattr(sys, "__stderr__", stream)
+        assert list(progress.progress(many, "counting")) == list(many)
+        assert ("counting" in stream.getvalue()) == shown
+    monkeypatch.setattr(sys, "__stderr__", None)
+    assert progress.progress(many, "counting") is many
+
+
+def test_no_bar_for_little_work(monkeypatch):
+    few = range(progress.FEW)
+    monkeypatch.setattr(sys, "__stderr__", Terminal())
+    assert progress.progress(few, "counting") is few
+
+
+def test_a_reader_that_leaves(run_python):
+    code = (
+        "import subprocess, sys\n"
+        "p = subprocess.Popen([sys.executable, '-m', 'clew', 'help', 'doctor'], stdout=subprocess.PIPE, stderr=subprocess.PIPE)\n"
+        "p.stdout.close()\n"
+        "print(p.stderr.read().decode())"
+    )
+    assert run_python("-c", code).stdout.strip() == ""

@@ -154,6 +154,7 @@ _FROM_ROOMS = {
     "GradScaler": "amp",
     "autocast": "amp",
     "compile": "compiler",
+    "debug_checklist": "view.checklist",
     "Future": "futures",
     "OutOfMemoryError": "cuda",
     "load": "serialization",

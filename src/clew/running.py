@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import itertools
 import json
 import linecache
+import os
 import runpy
 import sys
 import traceback
@@ -20,6 +22,7 @@ from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
 from clew import as_torch
+from clew.core.node import internal
 
 __all__ = ["Unreadable", "run_module", "run_notebook", "run_script"]
 
@@ -96,19 +99,57 @@ def _report(error: BaseException) -> None:
         link.__traceback__ = _without_runner(link.__traceback__)
         link = link.__cause__ or link.__context__
     if sys.excepthook is sys.__excepthook__:
-        traceback.print_exception(error)  # finds the lines of notebooks' cells, too
+        shown = traceback.TracebackException.from_exception(error)  # finds the lines of notebooks' cells, too
+        if os.environ.get("CLEW_TRACEBACK") != "full":
+            _fold(shown)
+        shown.print()
     else:
         sys.excepthook(type(error), error, error.__traceback__)
 
 
+def _fold(shown: traceback.TracebackException | None) -> None:
+    """Put one line in the place of each run of clew's own frames, here and in the exceptions that led to it."""
+    waiting, seen = [shown], set()
+    while waiting:
+        link = waiting.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        if not all(internal[frame.filename] for frame in link.stack):  # else it is clew that failed
+            link.stack = _Stack(_folded(link.stack))
+        waiting += [link.__cause__, link.__context__, *(link.exceptions or ())]
+
+
+def _folded(stack: traceback.StackSummary) -> Iterator[traceback.FrameSummary]:
+    for inside, frames in itertools.groupby(stack, key=lambda frame: internal[frame.filename]):
+        run = list(frames)
+        if inside:
+            yield traceback.FrameSummary(_FOLD, len(run), "", lookup_line=False, line="")
+        else:
+            yield from run
+
+
+class _Stack(traceback.StackSummary):
+    def format_frame_summary(self, frame_summary: traceback.FrameSummary, **options: Any) -> str:
+        if frame_summary.filename != _FOLD:
+            return super().format_frame_summary(frame_summary, **options)
+        count = frame_summary.lineno
+        return f"  … {count} frame{'s' * (count != 1)} inside clew (CLEW_TRACEBACK=full shows them)\n"
+
+
+_FOLD = "<folded>"
+
+
 def _without_runner(trace: TracebackType | None) -> TracebackType | None:
-    if trace is None:
-        return None
-    rest = _without_runner(trace.tb_next)
-    code = trace.tb_frame.f_code
-    if code.co_filename in _RUNNERS or code.co_filename.startswith(("<frozen importlib", "<frozen runpy")):
-        return rest
-    return TracebackType(rest, trace.tb_frame, trace.tb_lasti, trace.tb_lineno)
+    steps = []
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if name not in _RUNNERS and not name.startswith(("<frozen importlib", "<frozen runpy")):
+            steps.append(trace)
+        trace = trace.tb_next
+    for step in reversed(steps):
+        trace = TracebackType(trace, step.tb_frame, step.tb_lasti, step.tb_lineno)
+    return trace
 
 
 _RUNNERS = tuple(

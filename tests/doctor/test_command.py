@@ -282,3 +282,12 @@ def test_module_and_notebook(run_clew, script, tmp_path):
     assert "course.ipynb, cell 1:" in done.stderr
     (tmp_path / "course.ipynb").write_text("no notebook")
     assert "is not a notebook" in run_clew("doctor", "course.ipynb", cwd=tmp_path).stderr
+
+
+def test_the_names_are_the_programs_whoever_started_it(run_python, script):
+    """The installed `clew` is a script of its own, whose variables are not meant."""
+    path = script(MISTAKE)
+    start = script("import sys\nfrom clew.cli import main\nsys.exit(main())\n", "clew")
+    done = run_python(start, "doctor", path)
+    assert done.returncode == 1
+    assert "  seen   w " in done.stderr

@@ -275,7 +275,8 @@ class Lowering:
             room = kernel.buffer(x.dtype, k * BYTES // x.dtype.itemsize * kernel.threads).name
 
         def lines(_: Kernel) -> list[str]:
-            text, pad, split = [], "", big and kernel.threads > 1
+            text: list[str] = []
+            pad, split = "", big and kernel.threads > 1
             at = [[str(p.offset)] if p.offset else [] for p in places] + [[]]
             for axis, size in enumerate(batch):
                 if size == 1:

@@ -70,9 +70,9 @@ class Known:
 
 
 class Watch:
-    """One run under observation. A context manager; `report()` at any time."""
+    """One run under observation. A context manager; `report()` at any time. rules: those that hear; all, if None."""
 
-    def __init__(self, ignore: Sequence[str] = ()) -> None:
+    def __init__(self, ignore: Sequence[str] = (), rules: Sequence[type[Rule]] | None = None) -> None:
         self.ignore = tuple(ignore)
         self.findings: dict[tuple[str, str, int], Finding] = {}
         self.leaves: weakref.WeakKeyDictionary[AccumulateGrad, Leaf] = weakref.WeakKeyDictionary()
@@ -93,7 +93,7 @@ class Watch:
         self.note = ""
         self.ended = False
         # Those that are silenced, too: what they explain needs no other explanation.
-        self.rules: list[Rule] = [kind(self) for kind in all_rules()]
+        self.rules: list[Rule] = [kind(self) for kind in (all_rules() if rules is None else rules)]
         self.hearers = {
             event: [
                 getattr(rule, event)
@@ -409,14 +409,22 @@ class Watch:
 
 
 def _variables() -> Iterator[tuple[str, Any]]:
-    """The program's variables with their names, of the innermost function first, the globals last."""
+    """The program's variables with their names, of the innermost function first, the globals last.
+
+    A main module that clew itself runs is the outermost: what started clew is no part of the program.
+    """
     frame: Any = sys._getframe(2)
     last: dict[str, Any] = {}
+    main = False  # whether the last frame was a module's
     while frame is not None:
-        if not internal[frame.f_code.co_filename]:
+        name = frame.f_code.co_filename
+        if not internal[name]:
             last = frame.f_globals
+            main = frame.f_code.co_name == "<module>"
             if frame.f_locals is not last:
                 yield from sorted(_locals_of(frame), key=lambda pair: pair[0] == "self")
+        elif main and not name.startswith("<frozen"):
+            break
         frame = frame.f_back
     yield from list(last.items())
 

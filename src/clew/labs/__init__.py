@@ -16,7 +16,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from clew.labs.variations import Tried
 
 __all__ = ["Program", "all_programs", "choose", "execute", "run", "show_list"]
 
@@ -93,18 +96,29 @@ def show_list(programs: Iterable[Program]) -> None:
 def run(programs: Sequence[Program]) -> int:
     """Runs the programs on clew and prints lesson, expected and actual output; 1 if any differs, else 0."""
     from clew import as_torch
+    from clew.labs.variations import VARIATIONS, try_out
 
-    different = []
+    different, wrong, tried = [], [], 0
     with as_torch.installed():
         for program in programs:
             actual = execute(program)
             if actual != program.expected:
                 different.append(program.name)
             _show(program, actual)
+            for variation in VARIATIONS.get(program.name, ()):
+                found = try_out(program, variation)
+                tried += 1
+                if not found.right:
+                    wrong.append(f"{program.name}, {variation.name}")
+                _show_variation(found)
     if different:
         print(f"{len(different)} of {len(programs)} differ: {', '.join(different)}", file=sys.stderr)
+    if wrong:
+        print(f"{len(wrong)} of {tried} variations differ: {'; '.join(wrong)}", file=sys.stderr)
+    if different or wrong:
         return 1
-    print(f"{len(programs)} of {len(programs)} print what is expected")
+    print(f"{len(programs)} of {len(programs)} print what is expected", end="")
+    print(f", {tried} of {tried} variations give it" if tried else "")
     return 0
 
 
@@ -115,6 +129,25 @@ def _show(program: Program, actual: str) -> None:
     print()
     _show_beside(program.expected.splitlines(), actual.splitlines())
     print()
+
+
+def _show_variation(found: Tried) -> None:
+    """What is changed, what must come of it beside what came, and why."""
+    variation, mark = found.variation, " " if found.right else "!"
+    print(f"  to try: {variation.name}")
+    for old, new in variation.change:
+        print(
+            "".join(
+                f"    {sign} {line}\n"
+                for sign, text in (("-", old), ("+", new))
+                for line in text.splitlines()
+            ),
+            end="",
+        )
+    print(f"    expected  {variation.expected}")
+    held = f", {found.held / 1000:,.0f} kB" if variation.most else ""
+    print(f"  {mark} actual    {found.actual}{held}")
+    print(textwrap.fill(variation.lesson, 88, initial_indent="    ", subsequent_indent="    ") + "\n")
 
 
 def _show_beside(expected: Sequence[str], actual: Sequence[str]) -> None:

@@ -9,47 +9,33 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
-from clew import running
+from clew import observed
+from clew.observed import OwnOptions, Program, Unusable, run_file, run_module
 from clew.view.data import Graph, format_of
 from clew.view.names import Names, names_of
 from clew.view.record import NOTHING, graph
 from clew.view.recording import Recording
 
-__all__ = ["Drawing", "own_options", "run", "run_file", "run_module"]
+__all__ = ["Drawing", "Unusable", "own_options", "run", "run_file", "run_module"]
 
-Program = Callable[[contextlib.AbstractContextManager[object]], int]
 PRINTED, DRAWN = 400, 5000  # nodes of a tree in the terminal, and of a file
 FOLDED = 1_000_000  # nodes that are looked at where modules are folded
 FAILED = 1  # nothing could be drawn, though the program ended well
 
 
-class Unusable(Exception):
-    """Options that make no sense, or a file that cannot be written."""
-
-
 # ---- options -----------------------------------------------------------------------------------------------------------
-class _After(argparse.ArgumentParser):
-    """Reads our options among the script's own; what it does not know is the script's."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        raise Unusable(message)
-
-
 def own_options(options: argparse.Namespace, rest: Sequence[str]) -> list[str]:
     """Put our options among what follows SCRIPT into `options`; the others are the script's, and all after `--`."""
-    words = list(rest)
-    cut = words.index("--") if "--" in words else len(words)
-    parser = _After(add_help=False, allow_abbrev=False, argument_default=argparse.SUPPRESS)
-    parser.add_argument("-o", "--output", metavar="FILE", type=Path)
-    parser.add_argument("--name", metavar="NAME")
+    own = OwnOptions()
+    own.add_argument("-o", "--output", metavar="FILE", type=Path)
+    own.add_argument("--name", metavar="NAME")
     for name in ("--backward", "--budget", "--depth"):
-        parser.add_argument(name, metavar="N", type=int)
-    _, others = parser.parse_known_args(words[:cut], namespace=options)
-    return others + words[cut + 1 :]
+        own.add_argument(name, metavar="N", type=int)
+    return own.take(options, rest)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -115,10 +101,7 @@ def run(script: str, program: Program, options: argparse.Namespace) -> int:
         options.budget = PRINTED if options.output is None else DRAWN
     recording = Recording(options.backward, options.name)
     around = Drawing(recording, options.budget, options.depth)
-    try:
-        status = program(around)
-    except SystemExit as left:
-        status = _status_of(left)
+    status = observed.run(program, around)
     if around.forked:
         return status
     found = around.graph
@@ -129,27 +112,6 @@ def run(script: str, program: Program, options: argparse.Namespace) -> int:
     found.script = script
     _deliver(found, options.output)
     return status
-
-
-def run_file(script: Path, source: bytes, args: Sequence[str]) -> Program:
-    """A script or notebook as a program to `run`."""
-    start = running.run_notebook if script.suffix == ".ipynb" else running.run_script
-    return lambda around: start(script, source, args, around)
-
-
-def run_module(name: str, args: Sequence[str]) -> Program:
-    """A module as a program to `run`."""
-    return lambda around: running.run_module(name, args, around)
-
-
-def _status_of(left: SystemExit) -> int:
-    """What python makes of `sys.exit(…)`: a text goes to stderr."""
-    if left.code is None:
-        return 0
-    if isinstance(left.code, int):
-        return left.code
-    print(left.code, file=sys.stderr)
-    return 1
 
 
 def _why_not(recording: Recording, found: Graph | None) -> str:

@@ -18,6 +18,7 @@ from clew.core.errors import describe
 from clew.core.node import AccumulateGrad, Edge, Freed, Node, source_line
 from clew.core.variable import Variable
 from clew.nn.module import Module
+from clew.progress import progress
 from clew.view.data import Graph, GraphEdge, GraphNode, Stats, format_of, stats_of
 from clew.view.explain import explain
 from clew.view.labels import label_of, name_in_source
@@ -207,12 +208,12 @@ class Builder:
             self.nodes.append(self._leaf(sink))
         for number, node in enumerate(operations):
             self.ids[node] = f"n{number}"
-        made = [self._operation(node) for node in operations]
+        made = [self._operation(node) for node in progress(operations, "reading the graph")]
         self.nodes += self.constants.values()
         self.nodes += made
         self._unused(len(sinks))
         self.by_id = {node.id: node for node in self.nodes}
-        for node in operations:
+        for node in progress(operations, "reading the gradients"):
             self._edges_of(node)
         root = self.ids[self.roots[0][0]] if self.roots else ""
         if self.failure is not None and self.failure.roots:
