@@ -206,7 +206,7 @@ def test_bash_completes(run_clew, tmp_path):
     assert done.returncode == 0, done.stderr
     (tmp_path / "training.py").write_text("")
     words = {
-        "clew t": "trace",
+        "clew t": "timeline trace",
         "clew doctor --ig": "--ignore",
         "clew doctor --ignore gradients-not": "gradients-not-cleared",
         "clew run train": "training.py",

@@ -3,6 +3,7 @@
 clew run SCRIPT.py [args]     run a script (or notebook, or -m module) that says `import torch` on clew
 clew doctor SCRIPT.py [args]  run a script and say what is wrong with its use of autograd
 clew graph SCRIPT.py [args]   run a script and draw the graph of its last backward pass
+clew timeline SCRIPT.py [args]  run a script and tell, step by step, what became of every gradient and parameter
 clew trace SCRIPT.py [args]   run a script and keep a record of what its training did
 clew labs [LAB ...]           the autograd course: programs with their expected output beside the actual one
 clew help [COMMAND]           the manual; `clew completion SHELL` teaches the shell to complete all this
@@ -20,7 +21,7 @@ from clew.cli.common import PURPOSES, Parser, Refused, complain
 
 __all__ = ["main", "parser"]
 
-COMMANDS = ("run", "graph", "trace", "doctor", "labs", "help", "completion")
+COMMANDS = ("run", "graph", "timeline", "trace", "doctor", "labs", "help", "completion")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -409,24 +409,27 @@ class Watch:
 
 
 def _variables() -> Iterator[tuple[str, Any]]:
-    """The program's variables with their names, of the innermost function first, the globals last.
+    """The program's variables with their names, of the innermost function first, then the main module's, then other modules'.
 
     A main module that clew itself runs is the outermost: what started clew is no part of the program.
     """
     frame: Any = sys._getframe(2)
-    last: dict[str, Any] = {}
+    rooms: dict[int, dict[str, Any]] = {}  # the globals met, outermost last
     main = False  # whether the last frame was a module's
     while frame is not None:
         name = frame.f_code.co_filename
         if not internal[name]:
-            last = frame.f_globals
+            room = frame.f_globals
+            rooms.pop(id(room), None)
+            rooms[id(room)] = room
             main = frame.f_code.co_name == "<module>"
-            if frame.f_locals is not last:
+            if frame.f_locals is not room:
                 yield from sorted(_locals_of(frame), key=lambda pair: pair[0] == "self")
         elif main and not name.startswith("<frozen"):
             break
         frame = frame.f_back
-    yield from list(last.items())
+    for room in reversed(list(rooms.values())):
+        yield from list(room.items())
 
 
 def _locals_of(frame: Any) -> list[tuple[str, Any]]:

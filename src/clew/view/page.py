@@ -27,18 +27,18 @@ def page(graph: Graph) -> str:
     first = next((i for i, level in enumerate(levels) if len(level["nodes"]) <= FIRST), len(levels) - 1)
     data = {"levels": levels, "first": first, "sources": _sources(graph), "note": graph.note}
     title = escape(graph.script.rsplit("/", 1)[-1] or "what autograd recorded")
-    text = _asset("page.html")
+    text = asset("page.html")
     for name, value in (
         ("TITLE", title),
-        ("STYLE", _asset("page.css") + STYLE),
-        ("SCRIPT", _asset("page.js")),
+        ("STYLE", asset("page.css") + STYLE),
+        ("SCRIPT", asset("page.js")),
         ("DATA", json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")),
     ):
         text = text.replace(f"{{{{{name}}}}}", value)
     return text
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
     return files("clew.view").joinpath("assets", name).read_text(encoding="utf-8")
 
 
@@ -117,4 +117,4 @@ def _sources(graph: Graph) -> dict[str, list[str]]:
     return found
 
 
-__all__ = ["page"]
+__all__ = ["asset", "page"]
