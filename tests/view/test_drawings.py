@@ -142,3 +142,14 @@ def test_notebooks_get_no_more_than_can_be_seen():
         h = h * 0.99 + w
     text = view.graph(h)._repr_mimebundle_(include=["text/plain"])["text/plain"]
     assert "1701 more nodes left out" in text
+
+
+def test_a_very_deep_graph_is_drawn():
+    """The library for layouts recurses once for each node."""
+    pytest.importorskip("fast_sugiyama")
+    x, w = clew.tensor(1.0), clew.tensor(0.1, requires_grad=True)
+    for _ in range(25_000):
+        x = x * 1.0 + w
+    drawn = view.backward(x, budget=100_000)
+    assert len(drawn.nodes) > 50_000
+    assert drawn.svg().startswith("<svg")

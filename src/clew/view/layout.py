@@ -5,7 +5,9 @@ The layers and their order are the work of fast-sugiyama (Sugiyama, Tagawa & Tod
 
 from __future__ import annotations
 
+import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,11 +46,14 @@ def layout(graph: Graph) -> Layout:
     hinted = stubs(graph)
     ends = [(e.source, e.target) for e in graph.edges if e.target != e.source]
     pairs = dict.fromkeys((numbers[b], numbers[a]) for a, b in ends if (a, b) not in hinted)
-    found: Any = (
-        from_edges(list(pairs), vertex_spacing=_UNIT, ranking_type="minimize", check_layout=False)
-        if pairs
-        else []
-    )
+    found: Any = []
+    if pairs:
+        found = _with_room(
+            lambda: from_edges(
+                list(pairs), vertex_spacing=_UNIT, ranking_type="minimize", check_layout=False
+            ),
+            len(graph.nodes),
+        )
     at: dict[str, Point] = {}
     paths: dict[tuple[str, str], list[Point]] = {}
     left = rows = 0.0
@@ -66,6 +71,23 @@ def layout(graph: Graph) -> Layout:
             at[node.id] = left, 0.0
             left, rows = left + 1, max(rows, 1)
     return Layout(at, paths, hinted, left, rows)
+
+
+def _with_room(function: Callable[[], Any], nodes: int) -> Any:
+    """function(), with a stack that is deep enough: the library recurses from node to node."""
+    if nodes <= 5000:
+        return function()
+    made: list[Any] = []
+    before = threading.stack_size(min(max(64 << 20, nodes << 11), 1 << 30))
+    try:
+        worker = threading.Thread(target=lambda: made.append(function()))
+        worker.start()
+    finally:
+        threading.stack_size(before)
+    worker.join()
+    if not made:
+        raise RuntimeError("the library that lays graphs out failed; see the error above")
+    return made[0]
 
 
 def stubs(graph: Graph) -> set[tuple[str, str]]:
