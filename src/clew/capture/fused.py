@@ -339,9 +339,12 @@ class Fused:
             head += [f"sync, slots = p_i8(table[{after}]), p_f8(table[{after + 1}])"]
             after += 2
         head += [f"product_{code} = table[{after + i}]" for i, code in enumerate(self.low.products)]
-        functions, body = functions_of(parts, shared, self.numbers, name, more)
+        after += len(self.low.products)
+        kinds = self._kinds(codes) if len(parts) > _PARTS else None
+        functions, body, apart = functions_of(parts, shared, self.numbers, name, more, kinds)
+        head += [f"{own}_at = table[{after + i}]" for i, own in enumerate(apart)]
         last = [f"return ({', '.join(self.numbers)},)"] if self.numbers else []
-        kinds = [
+        arguments = [
             "types.Array(types.int64, 1, 'C')",
             *[k for _, k, _ in self.given],
             *["types.float64"] * len(self.scalars),
@@ -349,10 +352,11 @@ class Fused:
         ]
         parameters = ", ".join(["table", *[g for g, _, _ in self.given], *self.scalars, *more[:2]])
         text = "".join(f"    {line}\n" for line in (*head, *body, *last))
-        signature = signature_of(kinds)
+        signature = signature_of(arguments)
         main = f'@njit({signature}, error_model="numpy", nogil={threads}, cache=CACHE)\ndef kernel({parameters}):\n{text}'
         self.text = "\n\n".join([*functions, main])
         dispatcher: Any = compiled(self.text)
+        self.apart = [dispatcher.py_func.__globals__[own].address for own in apart]
         self.kernel = dispatcher.overloads[
             dispatcher.signatures[0]
         ].entry_point  # types are asked for by the guards
@@ -364,7 +368,20 @@ class Fused:
         base = self.arena.ctypes.data
         functions = [address_of_product(code) for code in self.low.products]
         shared = [a.ctypes.data for a in self.meeting]
-        return np.array([a.ctypes.data for a in arrays] + [base + -base % 64] + shared + functions, np.int64)
+        places = [a.ctypes.data for a in arrays]
+        return np.array([*places, base + -base % 64, *shared, *functions, *self.apart], np.int64)
+
+    def _kinds(self, codes: dict[str, str]) -> dict[str, str]:
+        """Numba's types of all names of the kernel's text."""
+        kinds = {name: f"types.CPointer(types.{_KINDS[code]})" for name, code in codes.items()}
+        for item in self.low.kernel.items:
+            for statement in getattr(item, "statements", ()):
+                kinds[statement.name] = "types." + (
+                    "boolean" if statement.dtype.kind == "b" else _KINDS[CODES[statement.dtype.name]]
+                )
+        kinds |= dict.fromkeys(self.scalars, "types.float64")
+        whole, real = "types.CPointer(types.int64)", "types.CPointer(types.float64)"
+        return {**kinds, "tid": "types.int64", "nt": "types.int64", "sync": whole, "slots": real}
 
     def _together(self, kernel: Callable[..., Any]) -> Callable[..., Any]:
         """The kernel run by several threads."""
@@ -504,6 +521,10 @@ def threads_for(program: Any) -> int:
     return count_threads() if program.recording.largest >= _LARGE else 1
 
 
+_PARTS = (
+    6  # a kernel of more functions calls them through their addresses: inlined, they would be compiled twice
+)
+_KINDS = {"f4": "float32", "f8": "float64", "i8": "int64", "i4": "int32", "u1": "uint8"}
 _LARGE = 1 << 16  # numbers in one array: below, threads would wait for each other longer than they work
 
 

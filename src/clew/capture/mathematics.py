@@ -52,6 +52,19 @@ def address_of(kind: Any) -> Any:
     return address
 
 
+@intrinsic
+def call(typing: Any, address: Any, args: Any) -> Any:
+    """Call a C function that gives nothing back."""
+
+    def made(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        values = cgutils.unpack_tuple(builder, given[1])
+        kind = ir.FunctionType(ir.VoidType(), [v.type for v in values])
+        builder.call(builder.inttoptr(given[0], kind.as_pointer()), values)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, args), made
+
+
 @njit(error_model="numpy", cache=True)
 def log_float32(x):
     bits = f4(x).view(i4)
@@ -154,7 +167,7 @@ ROOM: dict[str, Any] = {
     "Apart": Apart, "Compiler": Compiler,
     "exp": numbers.exp, "log1p": numbers.log1p, "normal": numbers.normal, "sigmoid": numbers.sigmoid, "tanh": numbers.tanh,
     "log_f4": log_float32, "log_f8": np.log, "math": math, "gather": gather, "larger": larger,
-    "gather_product": gather_product, "multiply": products.multiply, "meet": meet, "share": share, "np": np, "inf": np.inf, "nan": np.nan,
+    "gather_product": gather_product, "multiply": products.multiply, "call": call, "meet": meet, "share": share, "np": np, "inf": np.inf, "nan": np.nan,
     "f4": np.float32, "f8": np.float64, "i4": np.int32, "i8": np.int64, "u1": np.uint8,
     **{f"p_{code}": pointer_to(kind) for code, kind in _KINDS}, **{f"address_{code}": address_of(kind) for code, kind in _KINDS},
 }  # fmt: skip

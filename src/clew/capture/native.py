@@ -23,7 +23,7 @@ from clew import version
 from clew.capture.source import identifier
 
 _HEAD = """\
-from numba import carray, njit, types
+from numba import cfunc, njit, types
 from clew.capture.mathematics import ROOM
 
 globals().update(ROOM)
@@ -82,10 +82,13 @@ def functions_of(
     numbers: list[str],
     name: str,
     more: Sequence[str] = (),
-) -> tuple[list[str], list[str]]:
+    kinds: dict[str, str] | None = None,
+) -> tuple[list[str], list[str], list[str]]:
     """Functions for the parts, whose pointers lead to memories that do not overlap, and the lines that call them.
 
     Parts that differ in nothing but names, such as those of a net's layers, are one function. more: arguments that all take.
+    kinds: Numba's types of all names; given for large kernels, whose functions are compiled each for itself and called through
+    their addresses. The third result are these functions' names.
     """
     texts = []
     for _, lines in parts:
@@ -97,6 +100,7 @@ def functions_of(
         later.append(set(wanted))
         wanted |= set(_NAME.findall(text))
     known: dict[str, str] = {}
+    called: dict[str, None] = {}
     body: list[str] = []
     for (alone, lines), text, after in zip(parts, texts, reversed(later), strict=True):
         if alone:
@@ -106,14 +110,24 @@ def functions_of(
             continue
         body += [line for line in lines if line.startswith("#")]
         made = dict.fromkeys(_MADE.findall(text))
-        given = ", ".join([*[n for n in dict.fromkeys(_NAME.findall(text)) if n not in made], *more])
+        given = [*[n for n in dict.fromkeys(_NAME.findall(text)) if n not in made], *more]
         out = ", ".join(n for n in made if n in after)
         source = "\n".join(f"    {line}" for line in text.split("\n") if not line.startswith("#"))
-        source = _canonical(f"({given}):\n{source}\n" + (f"    return {out}\n" if out else ""))
-        own = known.setdefault(source, f"{identifier(name)}_{len(known)}")
-        body.append((f"{out} = " if out else "") + f"{own}({given})")
-    head = '@njit(error_model="numpy", pipeline_class=Apart, cache=CACHE)\ndef '
-    return [f"{head}{own}{source}" for source, own in known.items()], body
+        source = _canonical(f"({', '.join(given)}):\n{source}\n" + (f"    return {out}\n" if out else ""))
+        apart = kinds is not None and not out
+        types = f"types.void({', '.join(kinds[n] for n in given)})" if kinds is not None and apart else ""
+        own = known.setdefault(_decorated(types) + source, f"{identifier(name)}_{len(known)}")
+        if apart:
+            called[own] = None
+            body.append(f"call({own}_at, ({', '.join(given)},))")
+        else:
+            body.append((f"{out} = " if out else "") + f"{own}({', '.join(given)})")
+    return [text.replace("def ", f"def {own}", 1) for text, own in known.items()], body, list(called)
+
+
+def _decorated(types: str) -> str:
+    how = f"@cfunc({types}, " if types else "@njit("
+    return f'{how}error_model="numpy", pipeline_class=Apart, cache=CACHE)\ndef '
 
 
 def _canonical(text: str) -> str:

@@ -16,58 +16,18 @@ from numba import types
 from numba.extending import intrinsic
 from numpy import ndarray
 
-from clew.kernels.compiling import REORDER, compiled
+from clew.kernels.compiling import REORDER, Apart, compiled
 from clew.kernels.vectors import ROWS, WIDTH, tile_of, turn_square
 
+_FLAT = 4  # rows of the tiles of a product with fewer than `ROWS`
 _tall, _tall_end = tile_of(ROWS, 2), tile_of(ROWS, 1)
-_flat, _flat_end = tile_of(4, 2), tile_of(4, 1)
+_flat, _flat_end = tile_of(_FLAT, 2), tile_of(_FLAT, 1)
 _one, _one_end = tile_of(1, 2), tile_of(1, 1)
 BYTES = 2 * WIDTH  # how wide a tile is
+_NEAR = 1 << 18  # bytes of b that need not be brought together
+_FEW = 64  # rows of a that are not worth it
 
 
-@compiled(math=REORDER, apart=True)
-def strip(
-    a: Any, a_at: int, a0: int, a1: int, b: Any, b_at: int, b0: int, o: Any, o_at: int, o0: int, m: int, k: int, wide: int
-) -> None:  # fmt: skip
-    """o[:, j…] = a · b[:, j…] for the columns of one tile. The last tile of rows begins early, if rows are left over."""
-    i = 0
-    while i < m:
-        rest = m - i
-        if rest >= ROWS or m >= ROWS:
-            i = min(i, m - ROWS)
-            _tall(a, a_at + i * a0, a0, a1, b, b_at, b0, o, o_at + i * o0, o0, k, wide)
-            i += ROWS
-        elif rest >= 4 or m >= 4:
-            i = min(i, m - 4)
-            _flat(a, a_at + i * a0, a0, a1, b, b_at, b0, o, o_at + i * o0, o0, k, wide)
-            i += 4
-        else:
-            _one(a, a_at + i * a0, a0, a1, b, b_at, b0, o, o_at + i * o0, o0, k, wide)
-            i += 1
-
-
-@compiled(math=REORDER, apart=True)
-def last_strip(
-    a: Any, a_at: int, a0: int, a1: int, b: Any, b_at: int, b0: int, o: Any, o_at: int, o0: int, m: int, k: int, wide: int
-) -> None:  # fmt: skip
-    """The same for so many columns, at most one vector."""
-    i = 0
-    while i < m:
-        rest = m - i
-        if rest >= ROWS or m >= ROWS:
-            i = min(i, m - ROWS)
-            _tall_end(a, a_at + i * a0, a0, a1, b, b_at, b0, o, o_at + i * o0, o0, k, wide)
-            i += ROWS
-        elif rest >= 4 or m >= 4:
-            i = min(i, m - 4)
-            _flat_end(a, a_at + i * a0, a0, a1, b, b_at, b0, o, o_at + i * o0, o0, k, wide)
-            i += 4
-        else:
-            _one_end(a, a_at + i * a0, a0, a1, b, b_at, b0, o, o_at + i * o0, o0, k, wide)
-            i += 1
-
-
-@compiled(math=REORDER, apart=True)
 def product(
     a: Any, a_at: int, a0: int, a1: int, b: Any, b_at: int, b0: int, b1: int, o: Any, o_at: int, o0: int,
     m: int, k: int, n: int, size: int, room: Any,
@@ -75,32 +35,46 @@ def product(
     """o[i, j] = ∑ₚ a[i, p] b[p, j]: pointers, offsets, strides of rows and columns (o's rows lie in one piece).
 
     size: bytes of a number. room: for k rows of a tile of `BYTES`, where b's columns are not side by side, or b is so large
-    that its rows are far from each other.
+    that its rows are far from each other. The last tile of rows begins early, if rows are left over.
     """
     lanes = WIDTH // size
     wide = 2 * lanes
     direct = b1 == 1 and (k * b0 * size <= _NEAR or m < _FEW)
     j = 0
     while j < n:
-        count = min(n - j, wide)
+        whole = n - j >= wide
+        some = wide if whole else min(n - j, lanes)
         if direct:
-            right, at, step = b, b_at + j, b0
+            v, v_at, v0 = b, b_at + j, b0
         else:
-            right, at, step = room, 0, wide
-            gather_columns(b, b_at + j * b1, b0, b1, room, wide, k, count, lanes)
-        if count == wide:
-            strip(a, a_at, a0, a1, right, at, step, o, o_at + j, o0, m, k, 0)
-        else:
-            last_strip(a, a_at, a0, a1, right, at, step, o, o_at + j, o0, m, k, min(count, lanes))
-            if count > lanes:
-                last_strip(
-                    a, a_at, a0, a1, right, at + lanes, step, o, o_at + j + lanes, o0, m, k, count - lanes
-                )
-        j += wide
-
-
-_NEAR = 1 << 18  # bytes of b that need not be brought together
-_FEW = 64  # rows of a that are not worth it
+            v, v_at, v0 = room, 0, wide
+            gather_columns(b, b_at + j * b1, b0, b1, room, wide, k, some, lanes)
+        i = 0
+        while i < m:
+            if m >= ROWS:
+                i = min(i, m - ROWS)
+                tile = a_at + i * a0, o_at + i * o0 + j
+                if whole:
+                    _tall(a, tile[0], a0, a1, v, v_at, v0, o, tile[1], o0, k, some)
+                else:
+                    _tall_end(a, tile[0], a0, a1, v, v_at, v0, o, tile[1], o0, k, some)
+                i += ROWS
+            elif m >= _FLAT:
+                i = min(i, m - _FLAT)
+                tile = a_at + i * a0, o_at + i * o0 + j
+                if whole:
+                    _flat(a, tile[0], a0, a1, v, v_at, v0, o, tile[1], o0, k, some)
+                else:
+                    _flat_end(a, tile[0], a0, a1, v, v_at, v0, o, tile[1], o0, k, some)
+                i += _FLAT
+            else:
+                tile = a_at + i * a0, o_at + i * o0 + j
+                if whole:
+                    _one(a, tile[0], a0, a1, v, v_at, v0, o, tile[1], o0, k, some)
+                else:
+                    _one_end(a, tile[0], a0, a1, v, v_at, v0, o, tile[1], o0, k, some)
+                i += 1
+        j += wide if whole else lanes
 
 
 @compiled(math=REORDER, apart=True)
@@ -122,24 +96,17 @@ _REALS = {"f4": types.float32, "f8": types.float64}
 
 def _arguments(real: Any) -> tuple[Any, ...]:
     to, i8 = types.CPointer(real), types.int64
-    return (to, i8, i8, i8, to, i8, i8, i8, to, i8, i8, i8, i8, i8, to)
+    return (to, i8, i8, i8, to, i8, i8, i8, to, i8, i8, i8, i8, i8, i8, to)
 
 
 @cache
 def _entry(code: str) -> Any:
-    size = int(code[1])
-
-    def entry(
-        a: Any, a_at: Any, a0: Any, a1: Any, b: Any, b_at: Any, b0: Any, b1: Any, o: Any, o_at: Any, o0: Any,
-        m: Any, k: Any, n: Any, room: Any,
-    ) -> None:  # fmt: skip
-        product(a, a_at, a0, a1, b, b_at, b0, b1, o, o_at, o0, m, k, n, size, room)
-
+    options = {"error_model": "numpy", "fastmath": set(REORDER), "pipeline_class": Apart}
     signature = types.void(*_arguments(_REALS[code]))
     try:
-        return numba.cfunc(signature, cache=True)(entry)
+        return numba.cfunc(signature, cache=True, **options)(product)
     except RuntimeError:  # no folder for the cache
-        return numba.cfunc(signature)(entry)
+        return numba.cfunc(signature, **options)(product)
 
 
 def address_of_product(code: str) -> int:
@@ -151,7 +118,7 @@ def address_of_product(code: str) -> int:
 @intrinsic
 def multiply(
     typing: Any, function: Any, a: Any, a_at: Any, a0: Any, a1: Any, b: Any, b_at: Any, b0: Any, b1: Any, o: Any,
-    o_at: Any, o0: Any, m: Any, k: Any, n: Any, room: Any,
+    o_at: Any, o0: Any, m: Any, k: Any, n: Any, size: Any, room: Any,
 ) -> Any:  # fmt: skip
     """`product` at an address."""
 
@@ -177,21 +144,21 @@ def _pointer(typing: Any, address: Any, like: Any) -> Any:
 @compiled
 def _one_product(
     function: int, a: int, b: int, o: int, room: int, one: Any,
-    a0: int, a1: int, b0: int, b1: int, o0: int, m: int, k: int, n: int,
+    a0: int, a1: int, b0: int, b1: int, o0: int, m: int, k: int, n: int, size: int,
 ) -> None:  # fmt: skip
     left, right, made, free = _pointer(a, one), _pointer(b, one), _pointer(o, one), _pointer(room, one)
-    multiply(function, left, 0, a0, a1, right, 0, b0, b1, made, 0, o0, m, k, n, free)
+    multiply(function, left, 0, a0, a1, right, 0, b0, b1, made, 0, o0, m, k, n, size, free)
 
 
 @compiled
 def _products(
     function: int, starts: Any, room: int, one: Any,
-    a0: int, a1: int, b0: int, b1: int, o0: int, m: int, k: int, n: int,
+    a0: int, a1: int, b0: int, b1: int, o0: int, m: int, k: int, n: int, size: int,
 ) -> None:  # fmt: skip
     """A product for each row of starts: the addresses of a, b and o."""
     for i in range(len(starts)):
         a, b, o = starts[i, 0], starts[i, 1], starts[i, 2]
-        _one_product(function, a, b, o, room, one, a0, a1, b0, b1, o0, m, k, n)
+        _one_product(function, a, b, o, room, one, a0, a1, b0, b1, o0, m, k, n, size)
 
 
 def multiply_arrays(out: ndarray, a: ndarray, b: ndarray) -> None:
@@ -201,7 +168,7 @@ def multiply_arrays(out: ndarray, a: ndarray, b: ndarray) -> None:
     m, k = a.shape[-2:]
     a0, a1 = a.strides[-2:]
     b0, b1 = b.strides[-2:]
-    sizes = a0 // size, a1 // size, b0 // size, b1 // size, out.strides[-2] // size, m, k, b.shape[-1]
+    sizes = a0 // size, a1 // size, b0 // size, b1 // size, out.strides[-2] // size, m, k, b.shape[-1], size
     room = np.empty(k * BYTES // size, dtype)
     function, one = address_of_product("f4" if size == 4 else "f8"), dtype.type(1)
     if a.ndim == 2:
