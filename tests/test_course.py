@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
 from itertools import pairwise
-from pathlib import Path
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 import course_pages
+import pytest
 
 PROGRAMS = course_pages.blocks("python")
 COMMANDS = course_pages.blocks("console")

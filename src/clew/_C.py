@@ -1,8 +1,10 @@
-"""What libraries call of PyTorch's compiled part: notes of usage, of which clew keeps none."""
+"""What libraries look for in PyTorch's compiled part: the error of linear algebra, and notes of usage, of which clew keeps none."""
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from clew.ops._matrices import LinAlgError as _LinAlgError
+
+__all__ = ["_LinAlgError"]
 
 
 def _log_api_usage_once(event: str) -> None:

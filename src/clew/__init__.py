@@ -38,6 +38,7 @@ from clew.ops.inquiry import *
 from clew.ops.join import *
 from clew.ops.addmm import *
 from clew.ops.legacy import *
+from clew.ops.lobpcg import *
 from clew.ops.memory import *
 from clew.ops.linalg import *
 from clew.ops.order import *

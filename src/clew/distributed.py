@@ -29,6 +29,7 @@ class ReduceOp:
         "BOR",
         "BXOR",
     )
+    RedOpType = str  # the type of each of these
 
 
 class group:

@@ -592,7 +592,7 @@ class Tensor(Variable):
     select = shapes.select
     select_scatter = copies.select_scatter
     slice_scatter = copies.slice_scatter
-    split = parts.split
+    split = parts.split_tensor
     split_with_sizes = parts.split_with_sizes
     squeeze = shapes.squeeze
     squeeze_ = strides.squeeze_

@@ -56,7 +56,9 @@ def p_futures(t):
     return (
         second.wait(),
         first.done(),
-        told.wait(10),  # callbacks run in the thread that sets the result, maybe after wait() has returned here
+        told.wait(
+            10
+        ),  # callbacks run in the thread that sets the result, maybe after wait() has returned here
         seen,
         futures.wait_all([first, second]),
         len(futures.collect_all([first]).wait()),

@@ -353,7 +353,9 @@ def _large_product(
         )
     left = f"{a.buffer}, {a_at}, {a.strides[-2]}, {a.strides[-1]}"
     right = f"{b.buffer}, {offsets[1]}, {b.strides[-2]}, {b.strides[-1]}"
-    return f"multiply(product_{code}, {left}, {right}, {out}, {o_at}, {n}, {rows}, {k}, {n}, {code[1]}, {room})"
+    return (
+        f"multiply(product_{code}, {left}, {right}, {out}, {o_at}, {n}, {rows}, {k}, {n}, {code[1]}, {room})"
+    )
 
 
 # ---- dummies: memory that is never touched, to ask NumPy what a view would be ------------------------------------------------

@@ -40,9 +40,10 @@ _new = object.__new__
 LARGE = 1 << 18  # numbers in a gradient from which on more than one thread pays
 
 
-def on_large(primitive: Any, index: int, g: ndarray, saved: Sequence[Any]) -> Any:
+def on_large(node: Node, index: int, g: ndarray, saved: Sequence[Any]) -> Any:
     """A formula's gradient for a large `g`. (`clew.kernels` puts a function that uses all threads in its place.)"""
-    return primitive.formulas[index](raw, g, *saved)
+    formulas: Any = node.primitive.formulas
+    return formulas[index](raw, g, *saved)
 
 
 class _Vocabularies:
@@ -161,7 +162,7 @@ class Walk:
                 if gradients is not None:
                     gi = gradients[index]
                 elif g.__class__ is ndarray and g.size >= LARGE:
-                    gi = on_large(primitive, index, g, saved[index])
+                    gi = on_large(node, index, g, saved[index])
                 else:
                     gi = formulas[index](raw, g, *saved[index])
                 if gi is not None:

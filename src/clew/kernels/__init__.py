@@ -15,6 +15,7 @@ from numpy import ndarray
 
 from clew.core.modes import recordings
 from clew.core.variable import FLOAT32, FLOAT64
+from clew.kernels.memory import keep
 from clew.kernels.threads import count_threads, set_threads, spread
 
 __all__ = ["count_threads", "pick", "set_threads", "spread"]
@@ -35,6 +36,7 @@ KERNELS = {
     "relu": ("elementwise", 1 << 15),
     "relu_back": ("elementwise", 1 << 15),
     "tanh_back": ("elementwise", 1 << 16),
+    "total": ("losses", 1 << 18),
     "mse": ("losses", 1 << 15),
     "mse_back": ("losses", 1 << 15),
     "smooth_l1": ("losses", 1 << 14),
@@ -52,12 +54,14 @@ KERNELS = {
     "layer_norm_back": ("rows", 1 << 13),
     "adam": ("updates", 1 << 14),
     "momentum": ("updates", 1 << 15),
-    "lstm_step": ("recurrent", 1 << 15),
-    "lstm_step_back": ("recurrent", 1 << 15),
+    "convolve": ("convolution", 1 << 13),
+    "correlate": ("convolution", 1 << 13),
+    "lstm": ("recurrent", 1 << 15),
+    "lstm_back": ("recurrent", 1 << 15),
 }
 WRITING = {
-    "lstm_step",
-    "lstm_step_back",
+    "lstm",
+    "lstm_back",
 }  # into arrays of a larger operation, which a recording takes as one step
 _found: dict[str, Kernel] = {}
 
@@ -83,6 +87,7 @@ def pick(name: str, array: Any, *others: Any) -> Kernel | None:
 
 def _load(room: str, name: str) -> Kernel | None:
     """The kernel, or None where Numba cannot be imported: then everything runs plainly."""
+    prepare()
     try:
         module = import_module(f"clew.kernels.{room}")
     except ImportError:
@@ -93,4 +98,11 @@ def _load(room: str, name: str) -> Kernel | None:
     return kernel
 
 
+def prepare() -> None:
+    """What is done once, before the first large array is computed."""
+    if not _prepared:
+        _prepared.append(keep())
+
+
+_prepared: list[bool] = []
 _NEVER = 1 << 62

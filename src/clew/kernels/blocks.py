@@ -13,9 +13,9 @@ from numpy import ndarray
 
 from clew.core import engine, raw
 from clew.core.engine import LARGE
-from clew.core.primitive import Primitive
+from clew.core.node import Node
 from clew.core.variable import FLOAT32, FLOAT64
-from clew.kernels import KERNELS
+from clew.kernels import KERNELS, pick, prepare
 from clew.kernels.threads import spread
 
 _UFUNCS = {
@@ -48,6 +48,7 @@ def blockwise(function: Callable[..., Any], args: Sequence[Any]) -> Any:
                 lines.append(len(given))
                 a = a.reshape(-1)
         given.append(a)
+    prepare()
     made = np.empty(first.shape, first.dtype)
     function = _UFUNCS.get(function, function)
     if isinstance(function, np.ufunc):
@@ -68,14 +69,23 @@ def blockwise(function: Callable[..., Any], args: Sequence[Any]) -> Any:
 
 def total(a: ndarray) -> Any:
     """∑ a over everything, of large arrays part by part; the dtype stays."""
-    if a.size < LARGE or not _whole(a):
+    if a.size < LARGE:
+        return raw.total(a)
+    if a.dtype is FLOAT32 and (kernel := pick("total", a)):
+        return kernel(a)
+    if not _whole(a):
         return raw.total(a)
     return a.dtype.type(sum(spread(np.add.reduce, a.reshape(-1))))
 
 
-def gradient(primitive: Primitive, index: int, g: ndarray, saved: Sequence[Any]) -> Any:
+def gradient(node: Node, index: int, g: ndarray, saved: Sequence[Any]) -> Any:
     """What a formula gives for a large gradient on plain arrays."""
+    primitive = node.primitive
     formula: Any = primitive.formulas[index]
+    if primitive.name == "mul" and _is_one(g) and _only_reads(node.edges[index]) and _whole(saved[0]):
+        other: ndarray = saved[0]
+        if other.shape == g.shape:
+            return other
     ufunc = _ONE_CALL.get((primitive.name, index)) if len(saved) == 1 else None
     if ufunc is not None:
         return blockwise(ufunc, (g, *saved))
@@ -84,6 +94,19 @@ def gradient(primitive: Primitive, index: int, g: ndarray, saved: Sequence[Any])
     return formula(raw, g, *saved)
 
 
+def _is_one(g: ndarray) -> bool:
+    """Whether a gradient is the number 1 spread out, as behind a sum."""
+    return not any(g.strides) and g.flat[0] == 1
+
+
+def _only_reads(edge: Any) -> bool:
+    """Whether what receives a gradient makes another array of it, whatever it is, and shows it to nobody: then it may be
+    given an array that belongs to a tensor."""
+    node: Node = edge[0]
+    return node.extras is None and f"{node.primitive.name}_back" in _READERS
+
+
+_READERS = {name for name in KERNELS if name.endswith("_back")} | {"exp_back"}
 engine.on_large = gradient
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy import ndarray
 
 from clew.kernels.compiling import compiled
-from clew.kernels.numbers import exp, normal
+from clew.kernels.numbers import exp_or_zero, normal
 from clew.kernels.numbers import sigmoid as logistic
 from clew.kernels.threads import spread
 
@@ -54,7 +54,7 @@ def _gelu_back(x: Any, g: Any, out: Any) -> None:
     half, density = x.dtype.type(0.5), x.dtype.type(DENSITY)
     for i in range(x.size):
         v = x[i]
-        out[i] = g[i] * (normal(v) + v * (exp(-half * (v * v)) * density))
+        out[i] = g[i] * (normal(v) + v * (exp_or_zero(-half * (v * v)) * density))
 
 
 @compiled

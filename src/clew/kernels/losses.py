@@ -1,4 +1,4 @@
-"""Losses of pairs of numbers: summed, and their slopes, in one pass."""
+"""Sums, and losses of pairs of numbers: summed, and their slopes, in one pass."""
 
 from __future__ import annotations
 
@@ -8,11 +8,23 @@ from numpy import ndarray
 
 from clew.kernels.compiling import compiled
 from clew.kernels.elementwise import flat, over
-from clew.kernels.numbers import exp, log1p, sigmoid
+from clew.kernels.numbers import exp_or_zero, log1p, sigmoid
 from clew.kernels.threads import spread
 
 _GRAIN = 1 << 16
 _LINE = 1 << 10  # numbers summed in the arrays' own type before the sums are summed in double precision
+
+
+@compiled
+def _total(x: Any) -> Any:
+    total = 0.0
+    for start in range(0, x.size, _LINE):
+        a = x[start : start + _LINE]
+        part = x.dtype.type(0)
+        for i in range(a.size):
+            part += a[i]
+        total += part
+    return total
 
 
 @compiled
@@ -69,7 +81,7 @@ def _bce_logits(x: Any, y: Any) -> Any:
         for i in range(a.size):
             v = a[i]
             most = v if v > zero else zero
-            part += most - v * b[i] + log1p(exp(-abs(v)))
+            part += most - v * b[i] + log1p(exp_or_zero(-abs(v)))
         total += part
     return total
 
@@ -79,6 +91,11 @@ def _bce_logits_back(x: Any, y: Any, out: Any, share: Any) -> None:
     factor = x.dtype.type(share)
     for i in range(x.size):
         out[i] = (sigmoid(x[i]) - y[i]) * factor
+
+
+def total(x: ndarray) -> Any:
+    """∑ x, of float32"""
+    return x.dtype.type(sum(spread(_total, flat(x), grain=_GRAIN)))
 
 
 def _sum(loop: Any, x: ndarray, y: ndarray, *numbers: float) -> Any:
@@ -139,4 +156,5 @@ __all__ = [
     "mse_back",
     "smooth_l1",
     "smooth_l1_back",
+    "total",
 ]

@@ -13,8 +13,9 @@ import math
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
-from numba.extending import overload
+from numba.extending import intrinsic, overload
 
 from clew.kernels.compiling import CONTRACT
 
@@ -71,6 +72,48 @@ def _exp(x: Any) -> Any:
     return single if x == types.float32 else double
 
 
+# 2 eʳ = 2 + 2 r + E2 r² + … + E6 r⁶, fitted for the smallest relative error, 3e-9; with the number that rounds, 126 more
+# than an integer stands in the low bits: shifted up, the bits of 2ⁿ⁻¹.
+E2, E3, E4, E5, E6 = map(F, (0.9999999, 0.33333042, 0.083336785, 0.01673749, 0.002762907))
+F_MAGIC_126, F_LEAST_NORMAL = F(1.5 * 2**23 + 126), F(-87.336)
+
+
+def exp_or_zero(x: Any) -> Any:
+    """eˣ, with 0 for what has fewer digits than others (below 2⁻¹²⁵): a third less work"""
+    return np.exp(x)
+
+
+@overload(exp_or_zero, jit_options=_OPTIONS)
+def _exp_or_zero(x: Any) -> Any:
+    def single(x: Any) -> Any:
+        x = F_LEAST_NORMAL if x < F_LEAST_NORMAL else x
+        x = F_MOST if x > F_MOST else x
+        shifted = F(x * F_LOG2E + F_MAGIC_126)
+        k = shifted - F_MAGIC_126
+        r = (x - k * F_HIGH) - k * F_LOW
+        p = FTWO + r * (FTWO + r * (E2 + r * (E3 + r * (E4 + r * (E5 + r * E6)))))
+        return p * np.int32(F(shifted).view(np.int32) << np.int32(23)).view(np.float32)
+
+    def double(x: Any) -> Any:
+        return exp(x)
+
+    return single if x == types.float32 else double
+
+
+@intrinsic
+def larger(typing: Any, x: Any, y: Any) -> Any:
+    """The larger of two numbers of one type, neither of them NaN: as one instruction, of which vectors are made"""
+
+    def made(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = args[0].type
+        function = builder.module.declare_intrinsic(
+            "llvm.maxnum", [kind], ir.FunctionType(kind, [kind, kind])
+        )
+        return builder.call(function, args, fastmath=("nnan", "nsz"))
+
+    return x(x, x), made
+
+
 def sigmoid(x: Any) -> Any:
     """1 / (1 + e⁻ˣ)"""
     return 1 / (1 + np.exp(-x))
@@ -79,7 +122,7 @@ def sigmoid(x: Any) -> Any:
 @overload(sigmoid, jit_options=_OPTIONS)
 def _sigmoid(x: Any) -> Any:
     def single(x: Any) -> Any:
-        return F1 / (F1 + exp(-x))
+        return F1 / (F1 + exp_or_zero(-x))
 
     def double(x: Any) -> Any:
         return D1 / (D1 + exp(-x))
@@ -103,7 +146,7 @@ def _tanh(x: Any) -> Any:
         a = T_FAR if a > T_FAR else a
         u = a * a
         near = a * (T0 + u * (T1 + u * (T2 + u * (T3 + u * (T4 + u * (T5 + u * T6))))))
-        far = F1 - FTWO / (exp(FTWO * a) + F1)
+        far = F1 - FTWO / (exp_or_zero(FTWO * a) + F1)
         first = F(a < T_NEAR)
         return (FTWO * F(x > F0) - F1) * (first * near + (F1 - first) * far)
 
@@ -127,7 +170,7 @@ def _normal(x: Any) -> Any:
     def single(x: Any) -> Any:
         t = F1 / (F1 + P_SCALE * abs(x))
         p = t * (P0 + t * (P1 + t * (P2 + t * (P3 + t * (P4 + t * (P5 + t * (P6 + t * P7)))))))
-        tail = exp(-F_HALF * (x * x)) * p
+        tail = exp_or_zero(-F_HALF * (x * x)) * p
         above = F(x > F0)
         return above + (F1 - FTWO * above) * tail
 
@@ -158,4 +201,4 @@ def _log1p(x: Any) -> Any:
     return single if x == types.float32 else double
 
 
-__all__ = ["exp", "log1p", "normal", "sigmoid", "tanh"]
+__all__ = ["exp", "exp_or_zero", "larger", "log1p", "normal", "sigmoid", "tanh"]

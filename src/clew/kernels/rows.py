@@ -8,11 +8,10 @@ import numpy as np
 from numpy import ndarray
 
 from clew.kernels.compiling import SUMS, compiled
-from clew.kernels.numbers import exp
+from clew.kernels.numbers import exp_or_zero, larger
 from clew.kernels.threads import spread
 
 _GRAIN = 1 << 14
-_LANES = 64
 
 
 def lines(a: Any) -> ndarray:
@@ -22,20 +21,11 @@ def lines(a: Any) -> ndarray:
 
 
 @compiled
-def _largest(line: Any, lanes: Any) -> Any:
-    """The largest number (NaN overlooked), looked for in as many lanes at once as fit into vectors."""
-    width, most = lanes.size, line[0]
-    whole = line.size // width
-    if whole:
-        lanes[:] = line[:width]
-        for k in range(1, whole):
-            part = line[k * width : (k + 1) * width]
-            for j in range(width):
-                lanes[j] = part[j] if part[j] > lanes[j] else lanes[j]
-        for j in range(width):
-            most = lanes[j] if lanes[j] > most else most
-    for j in range(whole * width, line.size):
-        most = line[j] if line[j] > most else most
+def _largest(line: Any) -> Any:
+    """The largest number; where one is NaN, any."""
+    most = line[0]
+    for j in range(line.size):
+        most = larger(most, line[j])
     return most
 
 
@@ -44,7 +34,7 @@ def _raise(line: Any, scale: Any, shift: Any, out: Any) -> Any:
     """exp(scale · x − shift) into `out`, and their sum."""
     total = line.dtype.type(0)
     for j in range(line.size):
-        e = exp(scale * line[j] - shift)
+        e = exp_or_zero(scale * line[j] - shift)
         out[j] = e
         total += e
     return total
@@ -52,9 +42,9 @@ def _raise(line: Any, scale: Any, shift: Any, out: Any) -> Any:
 
 @compiled
 def _softmax(x: Any, out: Any) -> None:
-    one, lanes = x.dtype.type(1), np.empty(_LANES, x.dtype)
+    one = x.dtype.type(1)
     for i in range(x.shape[0]):
-        factor = one / _raise(x[i], one, _largest(x[i], lanes), out[i])
+        factor = one / _raise(x[i], one, _largest(x[i]), out[i])
         for j in range(x.shape[1]):
             out[i, j] *= factor
 
@@ -71,9 +61,9 @@ def _softmax_back(y: Any, g: Any, out: Any) -> None:
 
 @compiled
 def _log_softmax(x: Any, out: Any) -> None:
-    one, lanes = x.dtype.type(1), np.empty(_LANES, x.dtype)
+    one = x.dtype.type(1)
     for i in range(x.shape[0]):
-        most = _largest(x[i], lanes)
+        most = _largest(x[i])
         log = np.log(_raise(x[i], one, most, out[i]))
         for j in range(x.shape[1]):
             out[i, j] = x[i, j] - most - log
@@ -86,19 +76,18 @@ def _log_softmax_back(y: Any, g: Any, out: Any) -> None:
         for j in range(y.shape[1]):
             total += g[i, j]
         for j in range(y.shape[1]):
-            out[i, j] = g[i, j] - exp(y[i, j]) * total
+            out[i, j] = g[i, j] - exp_or_zero(y[i, j]) * total
 
 
 @compiled
 def _causal_softmax(scores: Any, out: Any, scale: Any) -> None:
     factor, zero = scores.dtype.type(scale), scores.dtype.type(0)
     queries, keys = scores.shape[1:]
-    lanes = np.empty(_LANES, scores.dtype)
     for n in range(scores.shape[0]):
         for i in range(queries):
             last = min(i + 1, keys)
             seen, line = scores[n, i, :last], out[n, i]
-            share = scores.dtype.type(1) / _raise(seen, factor, _largest(seen, lanes) * factor, line)
+            share = scores.dtype.type(1) / _raise(seen, factor, _largest(seen) * factor, line)
             for j in range(last):
                 line[j] *= share
             for j in range(last, keys):

@@ -69,10 +69,23 @@ def sizes(args: Sequence[Any]) -> tuple[int, ...]:
     if len(args) == 1:
         first = args[0]
         if isinstance(first, (tuple, list)) or (
-            isinstance(first, Iterable) and not isinstance(first, (str, Variable))
+            isinstance(first, Iterable)
+            and not isinstance(first, (str, Variable))
+            and getattr(first, "ndim", True)
         ):
             args = tuple(first)
     return tuple([operator.index(n.item() if isinstance(n, Variable) else n) for n in args])
+
+
+def plain_number(value: Any, function: str, name: str, position: int = 0, kind: str = "Number") -> Any:
+    """The number of an argument that may be a tensor without dimensions. TypeError for one that requires grad, whose gradient
+    would be lost."""
+    if not isinstance(value, Variable):
+        return value
+    if value._array.ndim or value.requires_grad:
+        place = f" (position {position})" if position else ""
+        raise TypeError(f"{function}(): argument '{name}'{place} must be {kind}, not Tensor")
+    return value.item()
 
 
 def tensor_dtype(tensor: Variable) -> dtype:

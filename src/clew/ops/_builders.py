@@ -144,7 +144,7 @@ def unary(
             return general(input, out)
         value = (
             forward(a)
-            if a.__class__ is not ndarray or a.size < LARGE or name in KERNELS
+            if a.__class__ is not ndarray or a.size < LARGE or name in KERNELS or not differentiable
             else blockwise(forward, (a,))
         )
         result = _new(classes.tensor)
@@ -269,7 +269,7 @@ def binary(
             try:
                 value = (
                     forward(a, b)
-                    if a.__class__ is not ndarray or a.size < LARGE
+                    if a.__class__ is not ndarray or a.size < LARGE or not differentiable  # a truth
                     else blockwise(forward, (a, b))
                 )
             except ValueError:

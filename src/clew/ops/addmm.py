@@ -13,7 +13,7 @@ from clew.core.primitive import Primitive
 from clew.core.promotion import result_dtype
 from clew.dtypes import legacy_name
 from clew.kernels import matrices
-from clew.ops._arguments import check_tensor
+from clew.ops._arguments import check_tensor, plain_number
 from clew.ops._autocast import lowered
 from clew.ops._builders import convert
 from clew.ops.linalg import (
@@ -94,6 +94,7 @@ _addbmm = _sum(
 
 
 def _run_sum(primitive: Primitive, operands: tuple[Any, Any, Any], beta: Any, alpha: Any, out: Any) -> Any:
+    beta, alpha = (plain_number(v, primitive.name, n) for v, n in ((beta, "beta"), (alpha, "alpha")))
     if operands[1]._array.dtype.kind in "iu":
         beta, alpha = int(beta), int(alpha)
     result = primitive(*operands, beta=beta, alpha=alpha)

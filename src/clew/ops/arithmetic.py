@@ -18,6 +18,7 @@ from clew.ops._arguments import (
     check_tensor,
     is_number,
     no_signature,
+    plain_number,
     tensor_dtype,
     underivable,
     without,
@@ -95,7 +96,7 @@ def _check_alpha(alpha: Any, want: dtype) -> None:
 
 
 def _scaled(primitive: Primitive, input: Any, other: Any, alpha: Any, out: Any) -> Any:
-    alpha = alpha.item() if isinstance(alpha, Variable) else alpha
+    alpha = plain_number(alpha, primitive.name, "alpha")
     want = result_dtype(input, other)
     _check_alpha(alpha, want)
     return compute(primitive, (input, other), want, out=out, alpha=alpha)
@@ -284,7 +285,7 @@ def remainder(input: Any, other: Any, *, out: Any = None) -> Any:
 
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
     """input + value·tensor1·tensor2, broadcast."""
-    return compute(_addcmul, (input, tensor1, tensor2), out=out, value=_value(value, input))
+    return compute(_addcmul, (input, tensor1, tensor2), out=out, value=_value("addcmul", value, input))
 
 
 def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
@@ -301,11 +302,11 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any 
             "implementation: (input + value "
             "* tensor1 / tensor2), for all dtypes."
         )
-    return compute(_addcdiv, (input, tensor1, tensor2), out=out, value=_value(value, input))
+    return compute(_addcdiv, (input, tensor1, tensor2), out=out, value=_value("addcdiv", value, input))
 
 
-def _value(value: Any, input: Any) -> Any:
-    value = value.item() if isinstance(value, Variable) else value
+def _value(function: str, value: Any, input: Any) -> Any:
+    value = plain_number(value, function, "value")
     return int(value) if input._array.dtype.kind in "iub" else value
 
 

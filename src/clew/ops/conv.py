@@ -20,9 +20,11 @@ from numpy import ndarray
 from clew.core.modes import altered, switches
 from clew.core.primitive import Primitive
 from clew.dtypes import cpp_name, legacy_name, tensor_type_name
+from clew.kernels import pick
 from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor
 from clew.ops._autocast import lowered
+from clew.ops._layout import keeping_layout
 from clew.ops._windows import Grid, Sizes, folded, padded, taps, unfolded, windows_out, within
 from clew.ops.linalg import widely
 from clew.ops.pad import constant_pad
@@ -64,6 +66,10 @@ def _convolve_on_grid(
     x: ndarray, weight: ndarray, bias: Any, padding: Sizes, dilation: Sizes, out: Sizes
 ) -> ndarray:
     """`_convolve` with steps of 1 and one group; of a negative border that much is cut off."""
+    x = np.ascontiguousarray(x)
+    if min(padding) >= 0 and (kernel := pick("convolve", x)):
+        made: ndarray = kernel(x, weight, bias, padding, dilation, out)
+        return made
     made = np.empty((x.shape[0], weight.shape[0], *out), x.dtype)
     matrix = np.ascontiguousarray(weight.reshape((weight.shape[0], -1)))
     grid = Grid(x, weight.shape[2:], padding, dilation)
@@ -77,6 +83,9 @@ def _convolve_on_grid(
 
 def _correlate_on_grid(x: ndarray, grad: ndarray, kernel: Sizes, padding: Sizes, dilation: Sizes) -> ndarray:
     """`_correlate` with steps of 1 and one group."""
+    if faster := pick("correlate", x, grad):
+        found: ndarray = faster(x, grad, kernel, padding, dilation)
+        return found
     grid = Grid(x, kernel, padding, dilation)
     made: Any = 0
     for images in grid.batches():
@@ -189,7 +198,7 @@ def _bias_back(xp: Any, g: Any) -> Any:
 
 _convolution = Primitive(
     "convolution",
-    widely(_convolve),
+    keeping_layout(widely(_convolve)),
     {
         "input": lambda xp, g, input_shape, weight, stride, padding, dilation, groups: xp.call(
             _transposed,
@@ -220,7 +229,7 @@ _convolution = Primitive(
 )
 _transposed: Primitive = Primitive(
     "convolution_transpose",
-    widely(_spread),
+    keeping_layout(widely(_spread)),
     {
         "input": lambda xp, g, weight, stride, padding, dilation, groups: xp.call(
             _convolution, g, weight, None, stride=stride, padding=padding, dilation=dilation, groups=groups

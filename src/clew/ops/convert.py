@@ -27,6 +27,7 @@ from clew.dtypes import (
     tensor_type_name,
     uint8,
 )  # fmt: skip
+from clew.ops._arguments import plain_number
 from clew.ops._builders import convert
 from clew.ops.create import as_dtype, finish, full, shape_of, to_array, warn_scalar
 from clew.streams import memory_order
@@ -381,4 +382,5 @@ new_zeros, new_ones, new_empty = (
 
 def new_full(self: Any, size: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Any:
     """`full(size, fill_value)` in this tensor's type."""
+    fill_value = plain_number(fill_value, "new_full", "fill_value", 2)
     return full(size, fill_value, dtype=as_dtype(dtype) or from_numpy(self._array.dtype), **options)

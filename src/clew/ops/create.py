@@ -32,7 +32,7 @@ from clew.dtypes import (
 from clew.dtypes import (
     from_numpy as from_numpy_dtype,
 )
-from clew.ops._arguments import check_tensor, sizes, tensor_dtype
+from clew.ops._arguments import check_tensor, plain_number, sizes, tensor_dtype
 from clew.ops._builders import cast_array
 
 __all__ = [
@@ -396,6 +396,19 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     return wrap(array)
 
 
+def is_data(argument: Any) -> bool:
+    """Whether the one argument of an old constructor is the values; else it is a size."""
+    if isinstance(argument, np.ndarray) and argument.ndim:  # it has an __index__ too
+        return True
+    if type(argument).__name__ == "Size" or hasattr(argument, "__index__"):
+        return False
+    if not hasattr(argument, "__getitem__") or isinstance(argument, np.generic):
+        kind = type(argument)
+        name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+        raise TypeError(f"new(): data must be a sequence (got {name})")
+    return True
+
+
 def from_constructor(args: tuple[Any, ...], device: Any = None) -> Any:
     """`torch.Tensor(…)`: of sizes a tensor of that shape, of data its values, of a tensor an alias of it."""
     check_device(device)
@@ -405,13 +418,9 @@ def from_constructor(args: tuple[Any, ...], device: Any = None) -> Any:
                 f"expected {tensor_type_name(defaults.dtype)} (got {tensor_type_name(args[0]._array.dtype)})"
             )
         return wrap(args[0].memory())
-    if len(args) == 1 and not isinstance(args[0], (int, np.integer)):
-        if isinstance(args[0], tuple) and hasattr(args[0], "numel"):  # a Size
-            return empty(args[0])
-        if isinstance(args[0], (float, complex)):
-            raise TypeError(f"new(): data must be a sequence (got {type(args[0]).__name__})")
+    if len(args) == 1 and is_data(args[0]):
         return finish(to_array(args[0], defaults.dtype, copy=True))
-    return empty(args or (0,))
+    return empty(*args) if args else empty(0)
 
 
 # ---- filled ---------------------------------------------------------------------------------------------------------
@@ -441,6 +450,10 @@ def shape_of(size: Sequence[Any], function: str) -> tuple[int, ...]:
 def _bad_size(size: Sequence[Any], function: str) -> TypeError:
     """PyTorch's sentence for a size that is no tuple of ints."""
     items = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+    if items is not size and items and isinstance(items[0], float):
+        return TypeError(
+            f"{function}(): argument 'size' (position 1) must be tuple of ints, but found element of type float at pos 0"
+        )
     if len(items) > 1 and isinstance(items[0], int):
         at, bad = next((i, v) for i, v in enumerate(items) if not hasattr(v, "__index__"))
         return TypeError(
@@ -519,9 +532,8 @@ def full(
     check_layout(layout)
     if fill_value is MISSING:
         raise TypeError('full() missing 1 required positional arguments: "fill_value"')
-    if isinstance(fill_value, Variable):
-        fill_value = fill_value._array.item()
-    elif not isinstance(fill_value, (int, float, complex, np.generic)):
+    fill_value = plain_number(fill_value, "full", "fill_value", 2)
+    if not isinstance(fill_value, (int, float, complex, np.generic)):
         raise TypeError(
             f"full(): argument 'fill_value' (position 2) must be Number, not {type(fill_value).__name__}"
         )
@@ -568,6 +580,7 @@ def full_like(
     """A tensor of `input`'s shape and type filled with one number."""
     check_tensor(input, "full_like")
     want = as_dtype(dtype) or tensor_dtype(input)
+    fill_value = plain_number(fill_value, "full_like", "fill_value", 2)
     return full(
         input._array.shape, fill_value, dtype=want, device=device, layout=layout, requires_grad=requires_grad
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from clew.core.primitive import Primitive
 from clew.core.variable import Variable
 from clew.dtypes import from_numpy, int64
 from clew.ops._arguments import check_tensor, numpy_names, wrap_dim, wrap_dims
+from clew.ops._builders import binary
 from clew.ops.create import ones
 from clew.ops.join import cat, flip
 from clew.ops.reduce import refuse, rounded, store_pair, unpick, working
@@ -262,6 +264,13 @@ def gradient(input: Any, *, spacing: Any = None, dim: Any = None, edge_order: in
     return tuple(_slopes(x, d, step, edge_order) for d, step in zip(dims, steps, strict=True))
 
 
+# PyTorch's trapezoids multiply and divide by numbers as such, and their nodes are named for it.
+_times = binary("mul", operator.mul, {"self": lambda xp, g, other: g * other}, node="MulBackward1")
+_over = binary(
+    "div", operator.truediv, {"self": lambda xp, g, other: g / other}, floats=True, node="DivBackward1"
+)
+
+
 def _trapezoids(y: Any, x: Any, dx: Any, dim: int, name: str) -> tuple[Any, int]:
     """Twice the areas of the trapezoids between neighbours along `dim`, and the dim."""
     ndim = check_tensor(y, name)._array.ndim
@@ -280,14 +289,19 @@ def _trapezoids(y: Any, x: Any, dx: Any, dim: int, name: str) -> tuple[Any, int]
 
 def trapezoid(y: Any, x: Any = None, *, dx: Any = 1.0, dim: int = -1) -> Any:
     """∑ (xᵢ₊₁ − xᵢ)(yᵢ + yᵢ₊₁) / 2 along `dim`: the area under y, sampled at `x` or every `dx`."""
+    if x is None and y.shape[wrap_dim(dim, check_tensor(y, "trapezoid")._array.ndim)]:
+        return _times(y.sum(dim) - (y.select(dim, 0) + y.select(dim, -1)) * 0.5, dx)
     areas, dim = _trapezoids(y, x, dx, dim, "trapezoid")
-    return areas.sum(dim) / 2.0
+    return _over(areas.sum(dim), 2.0)
 
 
 def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = 1.0, dim: int = -1) -> Any:
     """The running area under y along `dim`, sampled at `x` or every `dx`; one element fewer than y."""
+    if x is None:
+        areas, dim = _trapezoids(y, x, 1.0, dim, "cumulative_trapezoid")
+        return cumsum(areas * (dx / 2.0), dim)
     areas, dim = _trapezoids(y, x, dx, dim, "cumulative_trapezoid")
-    return cumsum(areas, dim) / 2.0
+    return _over(cumsum(areas, dim), 2.0)
 
 
 def trapz(y: Any, x: Any = None, *, dx: Any = 1.0, dim: int = -1) -> Any:

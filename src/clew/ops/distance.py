@@ -18,6 +18,7 @@ from clew.ops.reduce import axes, restore, rounded, working
 
 __all__ = ["dist", "norm", "renorm"]
 
+_IN_LANES = 256  # numbers; below it the order hardly shows, and a dot product is faster
 _add: Any = np.add.reduce
 _largest: Any = np.maximum.reduce
 _smallest: Any = np.minimum.reduce
@@ -31,11 +32,23 @@ def sgn(xp: Any, x: Any) -> Any:
     return xp.sign(x)
 
 
+def euclidean(array: Any) -> Any:
+    """√∑x² of real numbers. Large arrays are summed in PyTorch's order, in as many sums as fill 32 bytes, which then are
+    added up: over a million float32 numbers the order decides from the sixth digit on, and clipped gradients show it."""
+    if type(array) is not np.ndarray or array.size < _IN_LANES or array.dtype.kind != "f":
+        flat = np.ravel(array)
+        return np.sqrt(flat.dot(flat))
+    squares = np.square(array).ravel(order="K")  # in the order of memory
+    lanes = 32 // squares.itemsize
+    whole = squares.size // lanes * lanes
+    sums = np.einsum("ij->j", squares[:whole].reshape(-1, lanes))
+    return np.sqrt(np.add.accumulate(np.concatenate([sums, squares[whole:]]))[-1])
+
+
 def _norm_forward(self: Any, *, ord: float, dim: Any, keepdim: bool) -> Any:
     if ord == 2:
         if dim is None and not keepdim and self.dtype.kind == "f":
-            flat = self.ravel()
-            return np.sqrt(flat.dot(flat))
+            return euclidean(self)
         squares = self.real**2 + self.imag**2 if self.dtype.kind == "c" else self * self
         return np.sqrt(_add(squares, dim, keepdims=keepdim))
     size = abs(self)

@@ -11,7 +11,7 @@ from clew import streams
 from clew.core.inplace import check_write
 from clew.core.variable import Variable, wrap
 from clew.dtypes import cpp_name, dtype, from_numpy, legacy_name
-from clew.ops._arguments import no_signature
+from clew.ops._arguments import no_signature, plain_number
 from clew.ops.sampling import (
     between,
     check_probabilities,
@@ -52,7 +52,8 @@ def _floating(self: Any, kernel: str) -> dtype:
 
 def uniform_(self: Any, from_: float = 0.0, to: float = 1.0, *, generator: Any = None, **kwargs: Any) -> Any:
     """Fill from U[from, to)."""
-    low = kwargs.pop("from", from_)
+    low = plain_number(kwargs.pop("from", from_), "uniform_", "from", 1, "float")
+    to = plain_number(to, "uniform_", "to", 2, "float")
     kind = _floating(self, "check_uniform_bounds")
     part = kind.to_real()
     for name, value in (("from", low), ("to", to)):
@@ -73,6 +74,8 @@ def uniform_(self: Any, from_: float = 0.0, to: float = 1.0, *, generator: Any =
 
 def normal_(self: Any, mean: float = 0.0, std: float = 1.0, *, generator: Any = None) -> Any:
     """Fill from N(mean, std²)."""
+    mean = plain_number(mean, "normal_", "mean", 1, "float")
+    std = plain_number(std, "normal_", "std", 2, "float")
     kind = _floating(self, "normal_kernel_cpu")
     check_std(std)
     source = source_of(generator, "normal_")

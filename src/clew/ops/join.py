@@ -338,7 +338,8 @@ def flipud(input: Any) -> Any:
 
 def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
     """Entries moved by `shifts` along `dims`, those that fall off coming in again; without `dims`, of all as one row."""
-    shifts = (shifts,) if isinstance(shifts, int) else tuple(shifts)
+    one = isinstance(shifts, int) or (isinstance(shifts, Variable) and not shifts._array.ndim)
+    shifts = (int(shifts),) if one else tuple(shifts)
     dims = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
     if not shifts:
         raise RuntimeError("`shifts` required")

@@ -8,7 +8,7 @@ import numpy as np
 
 from clew.core.variable import Variable, wrap
 from clew.dtypes import all_dtypes, dtype, from_numpy, legacy_name
-from clew.ops.create import shape_of, to_array
+from clew.ops.create import is_data, shape_of, to_array
 
 __all__ = [
     "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor",
@@ -26,9 +26,7 @@ def made(want: dtype, args: tuple[Any, ...]) -> Any:
         if have is not want:
             raise TypeError(f"expected {legacy_name(want)} (got {legacy_name(have)})")
         return first.detach()
-    if len(args) == 1 and type(first).__name__ != "Size" and not hasattr(first, "__index__"):
-        if not hasattr(first, "__getitem__"):
-            raise TypeError(f"new(): data must be a sequence (got {type(first).__name__})")
+    if len(args) == 1 and is_data(first):
         return wrap(np.atleast_1d(to_array(first, want, copy=True)))
     return wrap(np.zeros(shape_of(args, "new"), dtype=want.np))
 

@@ -132,6 +132,11 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0, *, kind: str =
     return _cut("split", kind, tensor, lengths, dim, split_size=size)
 
 
+def split_tensor(self: Any, split_size: Any, dim: int = 0) -> tuple[Any, ...]:
+    """The method `split`, whose argument is named so."""
+    return split(self, split_size, dim)
+
+
 def split_with_sizes(input: Any, split_sizes: Any, dim: int = 0, *, kind: str = "view") -> tuple[Any, ...]:
     """Consecutive pieces of the given sizes along `dim`. Views."""
     shape = check_tensor(input, "split_with_sizes")._array.shape

@@ -20,6 +20,7 @@ from clew.core.primitive import Primitive
 from clew.core.variable import wrap
 from clew.dtypes import legacy_name
 from clew.ops._arguments import check_tensor
+from clew.ops._layout import keeping_layout
 from clew.ops._windows import Sizes, taps, windows
 from clew.ops.linalg import widely
 
@@ -180,10 +181,12 @@ _pick_places: Primitive = Primitive(
 def _max_pool_primitive(rank: int) -> Primitive:
     return Primitive(
         f"max_pool{rank}d_with_indices",
-        _max_arrays,
+        keeping_layout(_max_arrays),
         {"self": lambda xp, g, self_shape, place, window: xp.call(
             _put_back, g[0], place, window=window, size=self_shape[len(self_shape) - rank :]
         )},
+        args=("self",),
+        params=("window",),
         outputs=("result", "place"),
         node="SqueezeBackward1" if rank == 1 else f"MaxPool{rank}DWithIndicesBackward0",
         explain="the maximum of every window, to which its gradient goes",
@@ -447,7 +450,7 @@ _avg_back = Primitive(
 def _avg_pool_primitive(rank: int) -> Primitive:
     return Primitive(
         f"avg_pool{rank}d",
-        widely(_sum_windows),
+        keeping_layout(widely(_sum_windows)),
         {"self": lambda xp, g, self_shape, window, divisor: xp.call(
             _avg_back, g, window=window, divisor=divisor, size=self_shape[len(self_shape) - len(window["kernel"]) :]
         )},

@@ -18,12 +18,14 @@ import numpy as np
 from clew.core.variable import Variable
 from clew.device import check as check_device
 from clew.dtypes import c_name, defaults, dtype, float32, int64, legacy_name
+from clew.ops._arguments import plain_number
 from clew.ops.create import MISSING, as_dtype, finish, out_dtype
 from clew.streams import fused
 
 __all__ = ["arange", "linspace", "logspace", "range"]
 
 _VECTOR_BYTES = 32
+_ENDS = ("start", "end", "step")
 _SIGNATURE = "{0}() received an invalid combination of arguments - got ({1}), but expected one of:\n{2}"
 _BETWEEN = " * (Number start, Number end, int steps, *, Tensor out = None, torch.dtype dtype = None)"
 
@@ -73,8 +75,11 @@ def arange(
     if start is MISSING and end is None:
         raise TypeError(_SIGNATURE.format("arange", "", " * (Number start, Number end, Number step = 1)"))
     if end is None:
-        start, end = 0, start
-    start, end, step = _value(0 if start is MISSING else start), _value(end), _value(step)
+        start, end = 0, plain_number(start, "arange", "end", 1)
+    given = (0 if start is MISSING else start, end, step)
+    start, end, step = (
+        plain_number(v, "arange", n, i) for i, (v, n) in enumerate(zip(given, _ENDS, strict=True), 1)
+    )
     whole = True
     for value, name, position in ((start, "start", 1), (end, "end", 1), (step, "step", 3)):
         if isinstance(value, (int, np.integer)):
@@ -126,7 +131,10 @@ def range(start: Any = 0, end: Any = None, step: Any = 1, **options: Any) -> Any
     )
     if end is None:
         start, end = 0, start
-    start, end, step = _value(start), _value(end), _value(step)
+    start, end, step = (
+        plain_number(v, "range", n, i)
+        for i, (v, n) in enumerate(zip((start, end, step), _ENDS, strict=True), 1)
+    )
     _check_range(start, end, step)
     count = math.floor((end - start) / step) + 1
     want = as_dtype(options.pop("dtype", None), "range") or defaults.dtype

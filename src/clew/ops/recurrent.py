@@ -24,6 +24,8 @@ from clew.ops.linalg import linear
 from clew.ops.parts import chunk
 from clew.ops.trigonometry import tanh
 
+_NARROW = 1 << 19  # bytes of a matrix that stays in a core's cache
+
 
 # ---- one step on tensors: the cells, and what the second derivatives are made of ---------------------------------------
 def rnn_cell(
@@ -137,12 +139,10 @@ def _lstm_forward(
     gates = _projected(x, w_ih, b_ih, b_hh)
     count, batch, width = len(x), x.shape[1], h0.shape[1]
     out, cells, tanhs = (np.empty((count, batch, width), gates.dtype) for _ in range(3))
+    if w_hh.nbytes <= _NARROW and (run := pick("lstm", gates, h0, c0)) and batch:
+        run(gates, h0, c0, w_hh, cells, tanhs, out, reverse)
+        return out, (cells[0] if reverse else cells[-1]).copy(), gates, cells, tanhs
     h, c, turned = h0, c0, np.ascontiguousarray(w_hh.T)
-    if step := pick("lstm_step", gates, h0, c0):
-        for t in _steps(count, reverse):
-            step(t, h.dot(turned), gates, c, cells, tanhs, out)
-            h, c = out[t], cells[t]
-        return out, c.copy(), gates, cells, tanhs
     for t in _steps(count, reverse):
         a = gates[t]
         a += h @ turned
@@ -162,12 +162,8 @@ def _lstm_back(
 ) -> list[Any]:  # fmt: skip
     width = h0.shape[1]
     dgates, dh, dc = np.empty_like(gates), np.zeros_like(h0), gc
-    if step := pick("lstm_step_back", gates, cells, tanhs, c0):
-        g, dc = np.ascontiguousarray(g), np.array(gc, order="C")
-        for t in _steps(len(x), not reverse):
-            earlier = t + 1 if reverse else t - 1
-            step(t, g, dh, dc, gates, cells[earlier] if 0 <= earlier < len(x) else c0, tanhs, dgates)
-            dh = dgates[t].dot(w_hh)
+    if w_hh.nbytes <= _NARROW and (run := pick("lstm_back", gates, cells, tanhs, c0)) and len(c0):
+        dh, dc = run(g, gc, gates, c0, w_hh, cells, tanhs, dgates, reverse)
         dx, *weights = _weights_back(dgates, x, out, h0, dgates, w_ih, reverse, needs)
         return [dx, dh, dc, *weights]
     before_c = _before(cells, c0, reverse)

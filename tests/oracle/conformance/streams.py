@@ -70,8 +70,7 @@ DRAWS: dict[str, str] = {
 }  # fmt: skip
 
 # Why a function's numbers are not PyTorch's.
-ABSENT = "clew does not have it"
-REASONS: dict[str, str] = {"lobpcg": ABSENT}
+REASONS: dict[str, str] = {}
 
 
 def outcome(expression: str) -> str:

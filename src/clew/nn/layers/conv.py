@@ -74,6 +74,10 @@ class _Conv(Module):
                 init.uniform_(self.bias, -bound, bound)
 
     def forward(self, input: Any) -> Any:
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Any, weight: Any, bias: Any) -> Any:
+        """The convolution with another weight and bias, as layers built upon this one ask for it."""
         function = getattr(F, f"conv{self.dims}d")
         padding = self.padding
         if self.padding_mode != "zeros":
@@ -88,7 +92,7 @@ class _Conv(Module):
                 ]
             input = F.pad(input, both, mode=self.padding_mode)
             padding = (0,) * self.dims
-        return function(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return function(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         zeros, ones = (0,) * self.dims, (1,) * self.dims

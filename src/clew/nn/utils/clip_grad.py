@@ -10,6 +10,7 @@ import numpy as np
 from clew.autograd.grad_mode import no_grad
 from clew.core.variable import Variable, wrap
 from clew.ops.create import tensor
+from clew.ops.distance import euclidean
 
 
 def _gradients(parameters: Any) -> list[Any]:
@@ -41,8 +42,7 @@ def get_total_norm(
 
 def _norm(array: Any, p: float) -> Any:
     if p == 2.0:
-        flat = np.ravel(array)
-        return np.sqrt(flat.dot(flat))
+        return euclidean(array)
     magnitude = np.abs(array)
     if p == float("inf"):
         return magnitude.max()

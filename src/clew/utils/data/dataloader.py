@@ -133,7 +133,8 @@ class DataLoader(Generic[T_co]):
         return length // self.batch_size if self.drop_last else -(-length // self.batch_size)
 
     def __iter__(self) -> Any:
-        return _Iterator(self)
+        kind = _MultiProcessingDataLoaderIter if self.num_workers else _SingleProcessDataLoaderIter
+        return kind(self)
 
 
 class _Endless:
@@ -162,7 +163,7 @@ def _check_workers(num_workers: int, timeout: float, prefetch_factor: int | None
 
 
 # ---- one pass ----------------------------------------------------------------------------------------------------------
-class _Iterator:
+class _BaseDataLoaderIter:
     """One pass over a loader."""
 
     def __init__(self, loader: DataLoader[Any]) -> None:
@@ -188,7 +189,7 @@ class _Iterator:
             loader._workers = self.workers
         self.batches = self.workers.run(indices, loader._streams)
 
-    def __iter__(self) -> _Iterator:
+    def __iter__(self) -> _BaseDataLoaderIter:
         return self
 
     def __next__(self) -> Any:
@@ -225,6 +226,14 @@ class _Iterator:
         workers = getattr(self, "workers", None)
         if workers is not None and self.loader._workers is not workers:
             workers.close()
+
+
+class _SingleProcessDataLoaderIter(_BaseDataLoaderIter):
+    """A pass whose batches are made here; named as in PyTorch, where programs and libraries ask for the name."""
+
+
+class _MultiProcessingDataLoaderIter(_BaseDataLoaderIter):
+    """A pass whose batches come from workers."""
 
 
 def _fetcher(
