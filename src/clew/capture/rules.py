@@ -289,6 +289,7 @@ NAMED.update({
     "select_back_self": _select_back, "bce_logits": _bce, "bce_logits_back": _bce_back,
     "product": lambda low, a, b: low.matmul(a, b), "total": lambda low, x: _total(low, low.value(x)),
     "linear_back_self": lambda low, g, shape: sum_to(low, g, shape),
+    "sum_rows": lambda low, rows: sum_to(low, rows, low.value(rows).shape[1:]),
 })  # fmt: skip
 RULES.update({np.concatenate: _concatenate, np.stack: _stack})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,33 @@ def matmul(a: Any, b: Any, out: ndarray | None = None) -> Any:
     ):
         return np.matmul(a, b) if out is None else np.matmul(a, b, out=out)
     return _run(a, b, out)
+
+
+def sum_rows(rows: Any) -> Any:
+    """∑ᵢ rows[i, :], by groups of rows: of many numbers, one after the other, too many digits would be lost.
+
+    (The error grows with N/32 + 32 instead of N; the BLAS takes a third of the time of `np.add.reduce`.)
+    """
+    if recordings and type(rows) is not ndarray:
+        return recordings[-1].call(sum_rows, (rows,), {})
+    count, width = rows.shape
+    dtype = rows.dtype
+    if not (dtype is FLOAT32 or dtype is FLOAT64) or not width:
+        return np.add.reduce(rows, 0, dtype=dtype)
+    if count < 2 * _GROUP:
+        return _ones(count, dtype).dot(rows)
+    whole = count // _GROUP * _GROUP
+    groups = np.matmul(_ones(_GROUP, dtype)[None, :], rows[:whole].reshape(-1, _GROUP, width))
+    made = sum_rows(groups.reshape(-1, width))
+    return made if whole == count else made + _ones(count - whole, dtype).dot(rows[whole:])
+
+
+_GROUP = 32
+
+
+@lru_cache(maxsize=64)
+def _ones(n: int, dtype: np.dtype[Any]) -> ndarray:
+    return np.ones(n, dtype)
 
 
 def _large(a: Any, b: Any, work: int) -> bool:
@@ -99,4 +127,4 @@ def _straight(a: ndarray) -> ndarray:
     return a
 
 
-__all__ = ["dot", "matmul", "product"]
+__all__ = ["dot", "matmul", "product", "sum_rows"]

@@ -16,7 +16,7 @@ from numpy import ndarray
 from clew.core import raw
 from clew.core.modes import switches
 from clew.core.primitive import Primitive
-from clew.kernels import pick
+from clew.kernels import matrices, pick
 from clew.ops.activation import relu
 from clew.ops.elementwise import sigmoid
 from clew.ops.join import stack
@@ -96,7 +96,7 @@ def _weights_back(
     of_state = (flat_state[-batch:] if reverse else flat_state[:batch]).T @ h0
     if len(later):
         of_state += later.T @ states.reshape(-1, wide)
-    of_bias = flat.sum(0) if needs[-2] else None
+    of_bias = matrices.sum_rows(flat) if needs[-2] else None
     return [
         (flat @ w_ih).reshape(x.shape) if needs[0] else None,
         flat.T @ x.reshape(-1, x.shape[-1]),
@@ -106,7 +106,7 @@ def _weights_back(
         if not needs[-1]
         else of_bias.copy()
         if dstate is dgates and of_bias is not None
-        else flat_state.sum(0),
+        else matrices.sum_rows(flat_state),
     ]
 
 
