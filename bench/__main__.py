@@ -20,6 +20,8 @@ BENCHMARKS = {  # name: module and function
     "chain": "chain.run_chain",
     "overhead": "overhead.run_overhead",
     "doctor": "doctor.run_doctor",
+    "memory": "memory.run_memory",
+    "growth": "growth.run_growth",
 }
 
 

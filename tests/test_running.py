@@ -80,3 +80,16 @@ def test_lines_that_say_the_same():
     assert not same_numbers("loss 0.123", "loss 0.125")
     assert not same_numbers("loss 0.123", "error 0.123")
     assert list(differences(["a", "1.0"], ["a", "1.0", "more"])) == [(3, "", "more")]
+
+
+def test_clew_by_a_path_with_dots(run_python, tmp_path):
+    """Lines of the program are told from clew's own however its folder is spelt."""
+    source = Path(package.__file__).parents[1]
+    script = tmp_path / "script.py"
+    script.write_text(
+        f"import sys\nsys.path.insert(0, {str(source.parent / 'tests' / '..' / source.name)!r})\n"
+        "import clew\nx = clew.ones(2, requires_grad=True)\ny = x.exp().sum()\ny.backward()\ny.backward()\n",
+        encoding="utf-8",
+    )
+    done = run_python(script)
+    assert "line 6" in done.stderr

@@ -34,7 +34,10 @@ class _Internal(dict[str, bool]):
     """Which source files are clew's own, so that a node can name the user's line."""
 
     def __missing__(self, filename: str) -> bool:
-        inside = filename.startswith(_PACKAGE) and not filename.startswith(_PROGRAMS)
+        path = (
+            filename if filename.startswith("<") else os.path.abspath(filename)
+        )  # a module path may have `..` in it
+        inside = path.startswith(_PACKAGE) and not path.startswith(_PROGRAMS)
         self[filename] = inside or filename.startswith("<frozen")
         return self[filename]
 
