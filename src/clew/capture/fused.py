@@ -342,6 +342,8 @@ class Fused:
         after += len(self.low.products)
         kinds = self._kinds(codes) if len(parts) > _PARTS else None
         functions, body, apart = functions_of(parts, shared, self.numbers, name, more, kinds)
+        if not body and not self.numbers:
+            raise CannotLower("computes nothing but what an optimizer's step does")
         head += [f"{own}_at = table[{after + i}]" for i, own in enumerate(apart)]
         last = [f"return ({', '.join(self.numbers)},)"] if self.numbers else []
         arguments = [

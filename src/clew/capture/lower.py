@@ -15,6 +15,7 @@ from clew.core import raw
 from clew.kernels.products import BYTES
 
 _WIDE = 8  # products that a small matrix product adds at a time
+_VECTORS = 1 << 15  # numbers: from there on NumPy's vectorised functions are faster than the C library's
 _BIG = 1 << 11  # multiplications: a larger matrix product goes tile by tile
 
 _ELEMENTWISE: dict[Any, str] = {
@@ -104,6 +105,8 @@ class Lowering:
 
     def ufunc(self, f: np.ufunc, args: Sequence[Any], kwargs: dict[str, Any]) -> Val:
         template = _ELEMENTWISE.get(f) or _SPECIAL.get(f.__name__)
+        if template is not None and template.startswith(("math.", "{0} **")) and f is not np.sqrt:
+            self.small(f, args)
         if template is None or (kwargs and set(kwargs) != {"dtype"}):
             raise CannotLower(f"calls {f.__name__}")
         if f is np.matmul:
@@ -119,6 +122,13 @@ class Lowering:
         if f is np.power:
             return self.power(operands[0], args[1], operands[1], kinds[-1])
         return self.kernel.map(template.replace("#", CODES[kinds[0].name]), operands, kinds[-1])
+
+    def small(self, f: np.ufunc, args: Sequence[Any]) -> None:
+        """Functions that the C library computes number by number: of large arrays NumPy's own are faster."""
+        if f is np.power and isinstance(args[1], (int, float)) and float(args[1]) in _POWERS:
+            return
+        if any(isinstance(a, Ref) and self.value(a).size >= _VECTORS for a in args):
+            raise CannotLower(f"computes {f.__name__} of a large array, which NumPy does faster")
 
     def power(self, base: Val, exponent: Any, operand: Val, dtype: np.dtype) -> Val:
         number = isinstance(exponent, (int, float, np.generic)) or (
