@@ -20,14 +20,15 @@ __all__ = [
 
 
 class OptimizedModule(Module):
-    """A compiled module: the module itself, under the name `_orig_mod`."""
+    """A module whose calls are captured: the module itself is under the name `_orig_mod`."""
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, run: Any) -> None:
         super().__init__()
         self._orig_mod = module
+        vars(self)["run"] = run
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        return self._orig_mod(*args, **kwargs)
+        return vars(self)["run"](*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name == "_orig_mod":
@@ -48,7 +49,8 @@ def compile(
 ) -> Any:  # fmt: skip
     """A function that computes the same, faster: its calls are recorded, and from the third on a program of array
     operations runs (`compiled.source` shows it). What cannot be recorded runs as it is, and a warning says why (with
-    `fullgraph` it is an error). Most useful of a whole training step; modules run as they are. Without `model`, a decorator.
+    `fullgraph` it is an error). Most useful of a whole training step; of a function or module that returns a graph, forward
+    and backward become a program each. Without `model`, a decorator.
 
     RuntimeError for a mode that does not exist, or where both `mode` and `options` are given.
     """
@@ -64,16 +66,14 @@ def compile(
         return functools.partial(compile, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode, options=options, disable=disable)  # fmt: skip
     if not callable(model):
         raise AssertionError(f"A callable function is expected, but {type(model)} is provided.")
-    if isinstance(model, Module):
-        return OptimizedModule(model)
     if isinstance(model, type):
         return model
-
     if disable:
-        return model
+        return OptimizedModule(model, model) if isinstance(model, Module) else model
     from clew.capture.compiled import Compiled
 
-    return Compiled(model, fullgraph)
+    run = Compiled(model, fullgraph)
+    return OptimizedModule(model, run) if isinstance(model, Module) else run
 
 
 def is_compiling() -> bool:

@@ -424,6 +424,7 @@ class Fused:
         lines += self._own_gradients()
         lines += ["    " + line for line in self.before]
         room["kernel"], room["table"] = self.kernel, self.table
+        room["memory"] = self.fixed, self.arena, self.meeting  # the table holds addresses only
         call = f"kernel({', '.join(['table', *[e for _, _, e in self.given], *scalars])})"
         lines.append(f"    {'r = ' if self.numbers else ''}{call}")
         for i, update in enumerate(self.updates):

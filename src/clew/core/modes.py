@@ -21,6 +21,10 @@ recordings: list[
     Any
 ] = []  # open recordings of `torch.compile`, told of cleared gradients and optimizers' steps
 
+transforms: list[
+    Any
+] = []  # functions that `func.grad` and its like differentiate now: with history that can be differentiated again
+
 
 def holds(predicate: Callable[..., bool], *values: Any) -> bool:
     """Whether a predicate over tensors' values holds. A recording goes on with the answer, and asks again on every run."""

@@ -10,6 +10,7 @@ from clew.autograd.backward import grad as autograd_grad
 from clew.autograd.forward_ad import moves, started
 from clew.autograd.grad_mode import enable_grad
 from clew.core.forward import Level
+from clew.core.modes import transforms
 from clew.core.node import AccumulateGrad, Node
 from clew.core.variable import Variable
 from clew.ops.create import zeros_like
@@ -70,6 +71,15 @@ def _tensors(tree: Any) -> list[Any]:
     return [leaf for leaf in tree_flatten(tree)[0] if isinstance(leaf, Variable)]
 
 
+def _whole(func: Function, *args: Any, **kwargs: Any) -> Any:
+    """Call a function whose gradients are to have a history: what is compiled inside runs as it was written."""
+    transforms.append(func)
+    try:
+        return func(*args, **kwargs)
+    finally:
+        transforms.pop()
+
+
 # ---- reverse mode ------------------------------------------------------------------------------------------------------
 def grad_and_value(func: Function, argnums: int | tuple[int, ...] = 0, has_aux: bool = False) -> Function:
     """The function that gives (∇f, f); with has_aux, `f` gives (value, aux) and the result is (∇f, (value, aux)).
@@ -85,7 +95,7 @@ def grad_and_value(func: Function, argnums: int | tuple[int, ...] = 0, has_aux: 
             tracked = list(args)
             for p in positions:
                 tracked[p] = _tracked(args[p], own)
-            output = func(*tracked, **kwargs)
+            output = _whole(func, *tracked, **kwargs)
             aux = None
             if has_aux:
                 if not isinstance(output, tuple) or len(output) != 2:
@@ -147,7 +157,7 @@ def vjp(func: Function, *primals: Any, has_aux: bool = False) -> Any:
     own: set[Node] = set()
     with enable_grad():
         tracked = _tracked(primals, own)
-        output = func(*tracked)
+        output = _whole(func, *tracked)
         aux = None
         if has_aux:
             if not isinstance(output, tuple) or len(output) != 2:

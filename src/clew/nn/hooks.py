@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from clew.core.modes import recordings
 from clew.core.node import RemovableHandle
 from clew.core.variable import Variable
 
@@ -84,6 +85,8 @@ def register_module_module_registration_hook(hook: Callable[..., Any]) -> Remova
 
 def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """`forward` with everything that hangs on it."""
+    if recordings:
+        recordings[-1].fail("calls a module that has hooks")
     for hook in (*global_hooks.forward_pre.values(), *module._forward_pre_hooks.values()):
         args, kwargs = _before(module, hook, args, kwargs)
     backward = (*global_hooks.backward.values(), *module._backward_hooks.values())

@@ -412,7 +412,7 @@ class Module(StateDict):
 
     # ---- hooks ---------------------------------------------------------------------------------------------------------
     def _hook(self, table: str, hook: Any, prepend: bool = False) -> RemovableHandle:
-        self.__dict__["_hooked"] = True
+        self._hooked = True
         return RemovableHandle(getattr(self, table), hook, first=prepend)
 
     def register_forward_pre_hook(
