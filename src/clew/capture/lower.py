@@ -22,7 +22,7 @@ _ELEMENTWISE: dict[Any, str] = {
     np.add: "{0} + {1}", np.subtract: "{0} - {1}", np.multiply: "{0} * {1}", np.divide: "{0} / {1}",
     np.negative: "-{0}", np.positive: "{0}", np.absolute: "abs({0})", np.fabs: "abs({0})", np.square: "{0} * {0}",
     np.reciprocal: "1 / {0}", np.sqrt: "math.sqrt({0})", np.exp: "exp({0})", np.log: "log_#({0})", np.tanh: "tanh({0})",
-    np.sin: "math.sin({0})", np.cos: "math.cos({0})", np.tan: "math.tan({0})", np.sinh: "math.sinh({0})",
+    np.sin: "sin({0})", np.cos: "cos({0})", np.tan: "math.tan({0})", np.sinh: "math.sinh({0})",
     np.cosh: "math.cosh({0})", np.arctan: "math.atan({0})", np.expm1: "math.expm1({0})", np.log1p: "math.log1p({0})",
     np.floor: "np.floor({0})", np.ceil: "np.ceil({0})", np.power: "{0} ** {1}", np.arctan2: "math.atan2({0}, {1})",
     np.maximum: "({0} if ({0} >= {1} or {0} != {0}) else {1})", np.minimum: "({0} if ({0} <= {1} or {0} != {0}) else {1})",
@@ -39,6 +39,21 @@ _VIEW_FUNCTIONS = {
     np.reshape, np.transpose, np.swapaxes, np.squeeze, np.expand_dims, np.moveaxis, np.broadcast_to, np.flip, np.ravel,
     np.diagonal,
 }  # fmt: skip
+
+
+def _times_one(factors: Sequence[Val]) -> Val | None:
+    """One of two factors, where the other is 1 and no larger: such as the cotangent of a sum."""
+    for one, other in (factors, factors[::-1]):
+        if one.local == literal(1, one.dtype) and np.broadcast_shapes(one.shape, other.shape) == other.shape:
+            return other
+    return None
+
+
+def one_by_one(f: np.ufunc, template: str, dtype: np.dtype) -> bool:
+    """Whether a function is computed number by number, by the C library."""
+    if f in (np.sin, np.cos):
+        return dtype != np.float32
+    return template.startswith(("math.", "{0} **")) and f is not np.sqrt
 
 
 _GATHERED: dict[Any, str] = {np.add: "+", np.maximum: "max", np.minimum: "min"}
@@ -74,6 +89,8 @@ class Lowering:
 
     def constant(self, array: np.ndarray) -> Val:
         """An array of the program's own."""
+        if array.size > 1 and array.dtype.kind != "b" and bool((array == array.flat[0]).all()):
+            return Val(array.shape, array.dtype, local=literal(array.flat[0], array.dtype))
         array = np.ascontiguousarray(array)
         buffer = self.kernel.buffer(array.dtype, max(array.size, 1), "fixed")
         self.constants[buffer.name] = array
@@ -105,8 +122,6 @@ class Lowering:
 
     def ufunc(self, f: np.ufunc, args: Sequence[Any], kwargs: dict[str, Any]) -> Val:
         template = _ELEMENTWISE.get(f) or _SPECIAL.get(f.__name__)
-        if template is not None and template.startswith(("math.", "{0} **")) and f is not np.sqrt:
-            self.small(f, args)
         if template is None or (kwargs and set(kwargs) != {"dtype"}):
             raise CannotLower(f"calls {f.__name__}")
         if f is np.matmul:
@@ -116,7 +131,11 @@ class Lowering:
         if "dtype" in kwargs:
             wanted = np.dtype(kwargs["dtype"])
             kinds = (*[wanted] * len(args), wanted)
+        if one_by_one(f, template, kinds[0]):
+            self.small(f, args)
         operands = [self.cast(self.value(a, kinds[i]), kinds[i]) for i, a in enumerate(args)]
+        if f is np.multiply and (same := _times_one(operands)) is not None:
+            return same
         if f is np.reciprocal:
             return self.kernel.map("{1} / {0}", [*operands, self.kernel.number(1, kinds[-1])], kinds[-1])
         if f is np.power:

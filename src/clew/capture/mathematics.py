@@ -15,7 +15,7 @@ from numba.core import cgutils
 from numba.core.compiler import Compiler
 from numba.extending import intrinsic
 
-from clew.kernels import numbers, products
+from clew.kernels import angles, numbers, products
 from clew.kernels.compiling import Apart
 
 f4, i4 = np.float32, np.int32
@@ -96,12 +96,6 @@ def gather(total, x):
     return total + x
 
 
-@njit(fastmath={"nnan", "nsz", "reassoc"}, cache=True)
-def larger(x, y):
-    """The larger one; of numbers that are numbers."""
-    return y if y > x else x
-
-
 @njit(fastmath={"reassoc", "nsz", "contract"}, cache=True)
 def gather_product(total, x, y):
     """total + x y, the same."""
@@ -165,8 +159,9 @@ _KINDS = (
 )  # fmt: skip
 ROOM: dict[str, Any] = {
     "Apart": Apart, "Compiler": Compiler,
-    "exp": numbers.exp, "log1p": numbers.log1p, "normal": numbers.normal, "sigmoid": numbers.sigmoid, "tanh": numbers.tanh,
-    "log_f4": log_float32, "log_f8": np.log, "math": math, "gather": gather, "larger": larger,
+    "exp": numbers.exp, "exp_or_zero": numbers.exp_or_zero, "log1p": numbers.log1p, "normal": numbers.normal, "sigmoid": numbers.sigmoid, "tanh": numbers.tanh,
+    "sin": angles.sin, "cos": angles.cos,
+    "log_f4": log_float32, "log_f8": np.log, "math": math, "gather": gather, "larger": numbers.larger,
     "gather_product": gather_product, "multiply": products.multiply, "call": call, "meet": meet, "share": share, "np": np, "inf": np.inf, "nan": np.nan,
     "f4": np.float32, "f8": np.float64, "i4": np.int32, "i8": np.int64, "u1": np.uint8,
     **{f"p_{code}": pointer_to(kind) for code, kind in _KINDS}, **{f"address_{code}": address_of(kind) for code, kind in _KINDS},

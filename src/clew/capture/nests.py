@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
+import numpy as np
+
 from clew.capture.loops import CODES, Block, Buffer, Kernel, Loop, Place, Statement, Val, contiguous
 
 _TOGETHER = 12  # loops compiled as one function: more take long
+_SHORT = 4096  # numbers that are added in their own type, in some dozens of places at once
 _WIDE = {"f4": "f8", "f8": "f8", "i8": "i8", "i4": "i8", "u1": "i8"}  # what sums are gathered in
 
 
@@ -233,7 +236,7 @@ def single_rows(kernel: Kernel, found: list[Group]) -> Iterator[str]:
                         steps.add(reach(loop, rows, value.place.offset, aligned(value, loop)))
         step = max((s[0] for s in steps), default=0)
         if step > 0 and all(s[0] == step and 0 <= s[1] <= s[2] < step for s in steps):
-            buffer.size = step * kernel.threads
+            buffer.size = _apart(step, buffer.dtype, kernel.threads) * kernel.threads
             yield name
 
 
@@ -308,7 +311,7 @@ class Nest:
             return
         begin, end = ([], []) if place is None else opened.setdefault(rows, ([], []))
         begin.append(f"a{name} = {wide}({statement.start})")
-        body += _combined(f"a{name}", value, statement.op, wide)
+        body += self._row_by_row(f"a{name}", value, statement.op, wide, code, rows, opened)
         if place is None:
             self.before += begin
             if self.split:
@@ -323,31 +326,46 @@ class Nest:
             end.append(f"{name} = {code}(a{name})")
             end.append(f"{place.buffer}[{self._index(place, statement.strides, rows)}] = {name}")
 
+    def _row_by_row(
+        self, total: str, value: str, op: str, wide: str, code: str, rows: int, opened: Any
+    ) -> list[str]:
+        """Add to a total: what a short innermost row gives is gathered for itself, in the values' own type, whose vectors
+        are longer than those of the wide one."""
+        inner = len(self.axes) - 1
+        if op != "+" or wide == code or inner < 0 or self.axes[inner][0] > _SHORT:
+            return _combined(total, value, op, wide)
+        part = "r" + total
+        begin, end = opened.setdefault(inner, ([], []))
+        begin.append(f"{part} = {code}(0)")
+        end.insert(0, f"{total} = {total} + {wide}({part})")
+        return _combined(part, value, op, code)
+
     def _own_sums(self, statement: Statement, place: Place, sums: list[int]) -> tuple[Place, str]:
         """Where a thread gathers a sum over rows: memory of its own, and the index there. All together go to `place`."""
         code = CODES[statement.dtype.name]
         kept = [(axis, n, s) for axis, ((n, _), s) in enumerate(zip(self.axes, sums, strict=True)) if s]
         count, steps = prod(n for _, n, _ in kept), contiguous([n for _, n, _ in kept])
         kernel = self.kernel
-        own = kernel.buffer(statement.dtype, count * kernel.threads)
+        step = _apart(count, statement.dtype, kernel.threads)
+        own = kernel.buffer(statement.dtype, step * kernel.threads)
         kernel.needed.add(own.name)
         self.before += [
             f"for i0 in range({count}):",
-            f"    {own.name}[tid*{count} + i0] = {code}({statement.start})",
+            f"    {own.name}[tid*{step} + i0] = {code}({statement.start})",
         ]
         index = " + ".join(
-            [f"tid*{count}"] + [f"i{axis}*{step}" for (axis, _, _), step in zip(kept, steps, strict=True)]
+            [f"tid*{step}"] + [f"i{axis}*{n}" for (axis, _, _), n in zip(kept, steps, strict=True)]
         )
         self.shares.append(f"# {own.name}: the sums of each thread")
         lines, target, source = [], [str(place.offset)] if place.offset else [], []
-        for depth, ((_, n, stride), step) in enumerate(zip(kept, steps, strict=True)):
+        for depth, ((_, n, stride), inner) in enumerate(zip(kept, steps, strict=True)):
             lines.append("    " * depth + f"for i{depth} in range({n}):")
             target.append(f"i{depth}*{stride}")
-            source.append(f"i{depth}*{step}")
+            source.append(f"i{depth}*{inner}")
         pad = "    " * len(kept)
         total, one = "a" + statement.name, f"{own.name}[{' + '.join(source)}"
         lines += [f"{pad}{total} = {one}]", f"{pad}for q in range(1, nt):"]
-        lines += [f"{pad}    {line}" for line in _combined(total, f"{one} + q*{count}]", statement.op, code)]
+        lines += [f"{pad}    {line}" for line in _combined(total, f"{one} + q*{step}]", statement.op, code)]
         lines.append(f"{pad}{place.buffer}[{' + '.join(target)}] = {total}")
         self.after += _by_one(lines)
         return Place(own.name, 0, ()), index
@@ -408,6 +426,12 @@ def axes_of(loop: Loop, rows: int = 0) -> list[tuple[int, int]]:
         else:
             axes.append((n, axis))
     return axes if not rows or (axes and axes[0][0] == rows) else []
+
+
+def _apart(count: int, dtype: np.dtype, threads: int) -> int:
+    """From one thread's numbers to the next's: no two write to one line of the cache, nor to the one beside it."""
+    line = 2 * 64 // dtype.itemsize
+    return count if threads == 1 else -(-count // line) * line
 
 
 def _combined(target: str, value: str, op: str, code: str) -> list[str]:

@@ -77,7 +77,7 @@ def _exponentials(low: Lowering, x: Any, dim: int) -> tuple[Val, Val, Val]:
     if value.size == 1 or value.dtype.kind != "f":
         raise CannotLower("takes the softmax of one number")
     centered = each(low, "{0} - {1}", value, along(low, "most", value, dim))
-    exponentials = each(low, "exp({0})", centered)
+    exponentials = each(low, "exp_or_zero({0})", centered)
     return centered, exponentials, along(low, "+", exponentials, dim)
 
 

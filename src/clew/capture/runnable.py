@@ -189,21 +189,26 @@ def replace(tensor: Variable, value: Any) -> None:
 
 
 def without_copies(steps: list[Step], recording: Recorded) -> list[Step]:
-    """Copies of a fresh value that nothing else uses are that value."""
+    """Copies of a fresh value, or of a view of all of it, that nothing else uses are that value."""
     uses: dict[int, int] = {}
     for step in steps:
         for name in (*refs(step.args), *refs(step.kwargs)):
             uses[name] = uses.get(name, 0) + 1
-    for name in recording.wanted():
-        uses[name] = uses.get(name, 0) + 1
-    for name in (n for _, n in recording.inputs):
+    for name in (*recording.wanted(), *(n for _, n in recording.inputs)):
         uses[name] = uses.get(name, 0) + 1
     recorded = recording.recorder.values
-    fresh = {
-        n for s in steps for n in s.outs
-        if not s.effect and getattr(recorded[n], "base", None) is None and METHODS.get(s.function) not in ("view", "reshape")
-    }  # fmt: skip
+    maker = {n: s for s in steps for n in s.outs}
     same: dict[int, int] = {}
+
+    def unshared(name: int) -> bool:
+        """Whether a value's memory is seen by nobody but the one step that uses it."""
+        step, value = maker.get(name), recorded[name]
+        if step is None or step.effect or uses[name] != 1:
+            return False
+        first = step.args[0].name if step.args and step.args[0].__class__ is Ref else None
+        if first is not None and np.may_share_memory(value, recorded[first]):
+            return value.size == recorded[first].size and unshared(first)
+        return getattr(value, "base", None) is None
 
     def renamed(value: Any) -> Any:
         if value.__class__ is Ref:
@@ -223,12 +228,7 @@ def without_copies(steps: list[Step], recording: Recorded) -> list[Step]:
             if METHODS.get(step.function) == "copy" and step.args[0].__class__ is Ref
             else None
         )
-        if (
-            source is not None
-            and source in fresh
-            and uses[source] == 1
-            and recorded[source].flags.c_contiguous
-        ):
+        if source is not None and recorded[source].flags.c_contiguous and unshared(source):
             same[step.outs[0]] = same.get(source, source)
             continue
         kept.append(
