@@ -22,8 +22,8 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 def elementwise() -> Callable[[], Any]:
-    x = clew.randn(300, 301, requires_grad=True)
-    y = clew.randn(300, 301)
+    x = clew.randn(400, 301, requires_grad=True)
+    y = clew.randn(400, 301)
 
     def step() -> Any:
         x.grad = None
@@ -67,7 +67,7 @@ def net() -> Callable[[], Any]:
 
 def attention() -> Callable[[], Any]:
     """Batches of products."""
-    q, k, v = (clew.randn(4, 4, 65, 32, requires_grad=True) for _ in range(3))
+    q, k, v = (clew.randn(8, 8, 65, 32, requires_grad=True) for _ in range(3))
 
     def step() -> Any:
         loss = F.scaled_dot_product_attention(q, k, v, is_causal=True).square().mean()

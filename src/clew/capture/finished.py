@@ -8,7 +8,7 @@ import numpy as np
 
 from clew.capture.program import Ref, Step, alive
 from clew.capture.recorder import Recorder
-from clew.capture.traced import Number
+from clew.capture.traced import METHODS, Number
 from clew.core.node import AccumulateGrad, Freed
 from clew.core.variable import Variable
 from clew.optim.optimizer import Optimizer
@@ -36,11 +36,25 @@ class Recorded:
         values = recorder.values
         drawn = [n for step in steps if step.effect for n in step.outs]
         self.samples = {n: (v.shape, v.dtype) for n in drawn if isinstance(v := values[n], np.ndarray)}
-        self.largest = max((v.size for v in values if isinstance(v, np.ndarray)), default=0)
+        self.work = sum(work_of(step, values) for step in steps)
 
     def wanted(self) -> set[int]:
         """The values that go out."""
         return {n for _, n in (*self.writes, *self.grads)} | {n for n, _ in self.returned} | set(self.numbers)
+
+
+def work_of(step: Step, values: list[Any]) -> int:
+    """How much a step computes, in numbers: of a matrix product a processor does some dozens of multiplications at a time."""
+    made = sum(v.size for n in step.outs if isinstance(v := values[n], np.ndarray))
+    first = step.args[0] if step.args else None
+    if (
+        METHODS.get(step.function) or getattr(step.function, "__name__", "")
+    ) in _PRODUCTS and first.__class__ is Ref:
+        made *= max(np.shape(values[first.name])[-1] // _AT_ONCE, 1)
+    return made
+
+
+_PRODUCTS, _AT_ONCE = {"dot", "matmul", "product"}, 32
 
 
 class Finished(Recorded):

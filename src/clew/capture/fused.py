@@ -520,15 +520,15 @@ class Fused:
 
 
 def threads_for(program: Any) -> int:
-    """How many threads a kernel may use: one, unless the program works with large arrays."""
-    return count_threads() if program.recording.largest >= _LARGE else 1
+    """How many threads a kernel may use: one, unless the program computes much."""
+    return count_threads() if program.recording.work >= _MUCH else 1
 
 
 _PARTS = (
     6  # a kernel of more functions calls them through their addresses: inlined, they would be compiled twice
 )
 _KINDS = {"f4": "float32", "f8": "float64", "i8": "int64", "i4": "int32", "u1": "uint8"}
-_LARGE = 1 << 16  # numbers in one array: below, threads would wait for each other longer than they work
+_MUCH = 1 << 20  # numbers, some hundred microseconds: below, a thread is awake when all is done
 
 
 __all__ = ["CannotLower", "Fused"]
