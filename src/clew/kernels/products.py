@@ -142,10 +142,11 @@ def _pointer(typing: Any, address: Any, like: Any) -> Any:
 
 
 @compiled
-def _one_product(
+def one_product(
     function: int, a: int, b: int, o: int, room: int, one: Any,
     a0: int, a1: int, b0: int, b1: int, o0: int, m: int, k: int, n: int, size: int,
 ) -> None:  # fmt: skip
+    """`product` of matrices by their addresses. one: a number of their type."""
     left, right, made, free = _pointer(a, one), _pointer(b, one), _pointer(o, one), _pointer(room, one)
     multiply(function, left, 0, a0, a1, right, 0, b0, b1, made, 0, o0, m, k, n, size, free)
 
@@ -158,7 +159,7 @@ def _products(
     """A product for each row of starts: the addresses of a, b and o."""
     for i in range(len(starts)):
         a, b, o = starts[i, 0], starts[i, 1], starts[i, 2]
-        _one_product(function, a, b, o, room, one, a0, a1, b0, b1, o0, m, k, n, size)
+        one_product(function, a, b, o, room, one, a0, a1, b0, b1, o0, m, k, n, size)
 
 
 def multiply_arrays(out: ndarray, a: ndarray, b: ndarray) -> None:
@@ -172,7 +173,7 @@ def multiply_arrays(out: ndarray, a: ndarray, b: ndarray) -> None:
     room = np.empty(k * BYTES // size, dtype)
     function, one = address_of_product("f4" if size == 4 else "f8"), dtype.type(1)
     if a.ndim == 2:
-        _one_product(function, _start(a), _start(b), _start(out), _start(room), one, *sizes)
+        one_product(function, _start(a), _start(b), _start(out), _start(room), one, *sizes)
     else:
         starts = np.stack([_starts(x) for x in (a, b, out)], 1)
         _products(function, starts, _start(room), one, *sizes)
@@ -191,4 +192,4 @@ def _starts(x: ndarray) -> ndarray:
     return starts
 
 
-__all__ = ["BYTES", "address_of_product", "multiply", "multiply_arrays", "product"]
+__all__ = ["BYTES", "address_of_product", "multiply", "multiply_arrays", "one_product", "product"]
