@@ -137,13 +137,14 @@ def test_causal_attention(chosen: Any, queries: int, keys: int, dtype: Any) -> N
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
-def test_lstm(chosen: Any, bidirectional: bool, bias: bool, dtype: Any) -> None:
+@pytest.mark.parametrize(("width", "batch"), [(5, 2), (16, 7), (40, 70), (150, 70)])
+def test_lstm(chosen: Any, bidirectional: bool, bias: bool, dtype: Any, width: int, batch: int) -> None:
     outcomes = []
     for on in (False, True):
         chosen(on)
         torch.manual_seed(0)
-        model = torch.nn.LSTM(3, 5, 2, bias=bias, bidirectional=bidirectional, dtype=dtype)
-        x = torch.randn(6, 2, 3, dtype=dtype, requires_grad=True)
+        model = torch.nn.LSTM(3, width, 2, bias=bias, bidirectional=bidirectional, dtype=dtype)
+        x = torch.randn(4, batch, 3, dtype=dtype, requires_grad=True)
         output, (h, c) = model(x)
         (output.sin().sum() + (h * c).sum()).backward()
         outcomes.append(
@@ -237,3 +238,56 @@ def test_large_elementwise_is_bit_for_bit(monkeypatch: pytest.MonkeyPatch, dtype
         outcomes.append(run(formula, arrays, "contiguous"))
     for have, want in zip(outcomes[1], outcomes[0], strict=True):
         assert np.array_equal(have, want, equal_nan=True)
+
+
+IMAGES = [  # images, channels in and out: more and fewer than a tile has rows, one vector and several, odd rests
+    ((5, 3, 9, 11), 4), ((2, 1, 8, 8), 1), ((3, 9, 6, 7), 17), ((70, 2, 5, 5), 33), ((1, 20, 12, 40), 8), ((2, 5, 3, 64), 70),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "outputs"), IMAGES)
+@pytest.mark.parametrize("options", CONVOLUTIONS[:5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_convolution_kernels(
+    chosen: Any, monkeypatch: pytest.MonkeyPatch, shape: Any, outputs: int, options: Any, dtype: Any
+) -> None:
+    from clew.ops import conv
+
+    kernel, rest = options["kernel"], {k: v for k, v in options.items() if k != "kernel"}
+    if any(
+        n + 2 * p < k for n, k, p in zip(shape[2:], kernel, np.broadcast_to(rest["padding"], 2), strict=True)
+    ):
+        pytest.skip("no window fits")
+    monkeypatch.setattr(conv, "_LARGE", 1)
+    arrays = [
+        numbers(shape, dtype),
+        numbers((outputs, shape[1], *kernel), dtype, 1),
+        numbers((outputs,), dtype, 2),
+    ]
+    outcomes = []
+    for on in (False, True):
+        chosen(on)
+        outcomes.append(run(lambda x, w, b: F.conv2d(x, w, b, **rest), arrays, "contiguous"))
+    check_same(outcomes[1], outcomes[0], dtype)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (1, 1, 2, 2), (3, 7, 9), (2, 2, 5, 40), (4, 1, 3)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_maximum_of_pairs(chosen: Any, shape: tuple[int, ...], dtype: Any) -> None:
+    x = np.random.default_rng(0).integers(-3, 3, shape).astype(dtype)
+    if x.ndim == 3 and x.shape[0] == 4:  # no room for a window
+        x = x[None]
+    x.flat[::17], x.flat[3::23] = np.nan, np.inf
+    outcomes = []
+    for on in (False, True):
+        chosen(on)
+        leaf = torch.tensor(x, requires_grad=True)
+        if min(x.shape[-2:]) < 2:
+            with pytest.raises(RuntimeError, match="too small"):
+                F.max_pool2d(leaf, 2)
+            return
+        best, place = F.max_pool2d(leaf, 2, return_indices=True)
+        best.backward(torch.tensor(numbers(tuple(best.shape), dtype)))
+        outcomes.append([best.detach().numpy().copy(), place.numpy().copy(), leaf.grad.numpy().copy()])
+    for have, want in zip(outcomes[1], outcomes[0], strict=True):
+        assert np.array_equal(have, want, equal_nan=have.dtype.kind == "f")

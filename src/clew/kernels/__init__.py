@@ -56,6 +56,8 @@ KERNELS = {
     "momentum": ("updates", 1 << 15),
     "convolve": ("convolution", 1 << 13),
     "correlate": ("convolution", 1 << 13),
+    "pairs_max": ("pooling", 1 << 14),
+    "pairs_max_back": ("pooling", 1 << 12),
     "lstm": ("recurrent", 1 << 15),
     "lstm_back": ("recurrent", 1 << 15),
 }

@@ -28,6 +28,37 @@ _NEAR = 1 << 18  # bytes of b that need not be brought together
 _FEW = 64  # rows of a that are not worth it
 
 
+@compiled(apart=True)
+def strip(
+    a: Any, a_at: int, a0: Any, a1: int, b: Any, b_at: int, b0: Any, o: Any, o_at: int, o0: int, m: int, k: int, some: int,
+    whole: bool,
+) -> None:  # fmt: skip
+    """The columns that a tile is wide (whole), or the first of a vector. a0, b0: strides of rows, or pointers to where each row
+    begins. The last tile of rows begins early, if rows are left over."""
+    i = 0
+    while i < m:
+        if m >= ROWS:
+            i = min(i, m - ROWS)
+            if whole:
+                _tall(a, a_at, a0, a1, i, b, b_at, b0, o, o_at, o0, k, some)
+            else:
+                _tall_end(a, a_at, a0, a1, i, b, b_at, b0, o, o_at, o0, k, some)
+            i += ROWS
+        elif m >= _FLAT:
+            i = min(i, m - _FLAT)
+            if whole:
+                _flat(a, a_at, a0, a1, i, b, b_at, b0, o, o_at, o0, k, some)
+            else:
+                _flat_end(a, a_at, a0, a1, i, b, b_at, b0, o, o_at, o0, k, some)
+            i += _FLAT
+        else:
+            if whole:
+                _one(a, a_at, a0, a1, i, b, b_at, b0, o, o_at, o0, k, some)
+            else:
+                _one_end(a, a_at, a0, a1, i, b, b_at, b0, o, o_at, o0, k, some)
+            i += 1
+
+
 def product(
     a: Any, a_at: int, a0: int, a1: int, b: Any, b_at: int, b0: int, b1: int, o: Any, o_at: int, o0: int,
     m: int, k: int, n: int, size: int, room: Any,
@@ -35,7 +66,7 @@ def product(
     """o[i, j] = ∑ₚ a[i, p] b[p, j]: pointers, offsets, strides of rows and columns (o's rows lie in one piece).
 
     size: bytes of a number. room: for k rows of a tile of `BYTES`, where b's columns are not side by side, or b is so large
-    that its rows are far from each other. The last tile of rows begins early, if rows are left over.
+    that its rows are far from each other.
     """
     lanes = WIDTH // size
     wide = 2 * lanes
@@ -49,31 +80,7 @@ def product(
         else:
             v, v_at, v0 = room, 0, wide
             gather_columns(b, b_at + j * b1, b0, b1, room, wide, k, some, lanes)
-        i = 0
-        while i < m:
-            if m >= ROWS:
-                i = min(i, m - ROWS)
-                tile = a_at + i * a0, o_at + i * o0 + j
-                if whole:
-                    _tall(a, tile[0], a0, a1, v, v_at, v0, o, tile[1], o0, k, some)
-                else:
-                    _tall_end(a, tile[0], a0, a1, v, v_at, v0, o, tile[1], o0, k, some)
-                i += ROWS
-            elif m >= _FLAT:
-                i = min(i, m - _FLAT)
-                tile = a_at + i * a0, o_at + i * o0 + j
-                if whole:
-                    _flat(a, tile[0], a0, a1, v, v_at, v0, o, tile[1], o0, k, some)
-                else:
-                    _flat_end(a, tile[0], a0, a1, v, v_at, v0, o, tile[1], o0, k, some)
-                i += _FLAT
-            else:
-                tile = a_at + i * a0, o_at + i * o0 + j
-                if whole:
-                    _one(a, tile[0], a0, a1, v, v_at, v0, o, tile[1], o0, k, some)
-                else:
-                    _one_end(a, tile[0], a0, a1, v, v_at, v0, o, tile[1], o0, k, some)
-                i += 1
+        strip(a, a_at, a0, a1, v, v_at, v0, o, o_at + j, o0, m, k, some, whole)
         j += wide if whole else lanes
 
 
@@ -162,6 +169,53 @@ def _products(
         one_product(function, a, b, o, room, one, a0, a1, b0, b1, o0, m, k, n, size)
 
 
+# ---- where one matrix is other memory, seen from several places -----------------------------------------------------------------
+@compiled
+def multiply_seen(a: Any, lines: Any, starts: Any, made: Any, length: int) -> None:
+    """made[i, j] = ∑ₚ a[i, p] line[starts[p] + j] for j < length, of the lines one after another."""
+    left, seen, table = _pointer(a.ctypes.data, a[0, 0]), _pointer(lines.ctypes.data, a[0, 0]), _table(starts)
+    to, lanes = _pointer(made.ctypes.data, a[0, 0]), WIDTH // a.itemsize
+    j = 0
+    while j < length:
+        whole = length - j >= 2 * lanes
+        some = 2 * lanes if whole else min(length - j, lanes)
+        strip(
+            left, 0, a.shape[1], 1, seen, j, table, to, j, made.shape[1], a.shape[0], a.shape[1], some, whole
+        )
+        j += 2 * lanes if whole else lanes
+
+
+@compiled
+def multiply_seen_rows(lines: Any, starts: Any, b: Any, made: Any, length: int) -> None:
+    """made[i, j] = ∑ₚ line[starts[i] + p] b[p, j] over p < length."""
+    seen, right, table = (
+        _pointer(lines.ctypes.data, b[0, 0]),
+        _pointer(b.ctypes.data, b[0, 0]),
+        _table(starts),
+    )
+    to, lanes, width = _pointer(made.ctypes.data, b[0, 0]), WIDTH // b.itemsize, b.shape[1]
+    j = 0
+    while j < width:
+        whole = width - j >= 2 * lanes
+        some = 2 * lanes if whole else min(width - j, lanes)
+        strip(seen, 0, table, 1, right, j, width, to, j, width, starts.size, length, some, whole)
+        j += 2 * lanes if whole else lanes
+
+
+@compiled
+def _table(starts: Any) -> Any:
+    return _pointer(starts.ctypes.data, starts[0])
+
+
+@compiled
+def turned_over(a: Any, made: Any) -> None:
+    """made = Aᵀ, both without gaps."""
+    one, lanes = a[0, 0], WIDTH // a.itemsize
+    rows, columns = a.shape
+    source, to = _pointer(a.ctypes.data, one), _pointer(made.ctypes.data, one)
+    gather_columns(source, 0, 1, columns, to, rows, columns, rows, lanes)
+
+
 def multiply_arrays(out: ndarray, a: ndarray, b: ndarray) -> None:
     """out = A·B of matrices, or of batches of the same shape. Strides count elements; out's rows lie in one piece."""
     dtype = a.dtype
@@ -192,4 +246,7 @@ def _starts(x: ndarray) -> ndarray:
     return starts
 
 
-__all__ = ["BYTES", "address_of_product", "multiply", "multiply_arrays", "one_product", "product"]
+__all__ = [
+    "BYTES", "address_of_product", "multiply", "multiply_arrays", "multiply_seen", "multiply_seen_rows", "one_product", "product",
+    "turned_over",
+]  # fmt: skip

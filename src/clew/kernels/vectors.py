@@ -83,28 +83,36 @@ class _Writer:
 def tile_of(rows: int, vectors: int) -> Any:
     """o[i+r, j…] = ∑ₚ a[i+r, p] b[p, j…] for so many rows and vectors of columns.
 
-    The function: tile(a, a_at, a0, a1, b, b_at, b0, o, o_at, o0, k, some). `…_at` are offsets, `a0` `a1` strides of rows and
-    columns, `some`: of a tile of one vector, how many of its columns there are.
+    The function: tile(a, a_at, a0, a1, i, b, b_at, b0, o, o_at, o0, k, some). `…_at` are offsets, `a0` `a1` strides of rows and
+    columns, `some`: of a tile of one vector, how many of its columns there are. In place of the stride of a's or b's rows may
+    stand a pointer to where each of them begins.
     """
 
     @intrinsic
     def tile(
-        typing: Any, a: Any, a_at: Any, a0: Any, a1: Any, b: Any, b_at: Any, b0: Any, o: Any, o_at: Any, o0: Any,
+        typing: Any, a: Any, a_at: Any, a0: Any, a1: Any, i: Any, b: Any, b_at: Any, b0: Any, o: Any, o_at: Any, o0: Any,
         k: Any, some: Any,
     ) -> Any:  # fmt: skip
         i8, real = types.int64, a.dtype
+        of_rows = [x if isinstance(x, types.CPointer) else i8 for x in (a0, b0)]
+
+        def begin(builder: ir.IRBuilder, at: Any, step: Any, number: Any) -> Any:
+            """Where a row begins."""
+            if isinstance(step.type, ir.PointerType):
+                return builder.add(at, builder.load(builder.gep(step, [number])))
+            return builder.add(at, builder.mul(step, number))
 
         def build(context: Any, builder: ir.IRBuilder, signature: Any, args: list[Any]) -> Any:
-            a, a_at, a0, a1, b, b_at, b0, o, o_at, o0, k, some = args
+            a, a_at, a0, a1, i, b, b_at, b0, o, o_at, o0, k, some = args
             write = _Writer(context, builder, real)
             some = write.first(some) if vectors == 1 else None
             steps = [ir.Constant(_INDEX, v * write.lanes) for v in range(vectors)]
-            starts = [builder.add(a_at, builder.mul(a0, ir.Constant(_INDEX, r))) for r in range(rows)]
+            starts = [begin(builder, a_at, a0, builder.add(i, ir.Constant(_INDEX, r))) for r in range(rows)]
             sums = [[cgutils.alloca_once(builder, write.vector) for _ in steps] for _ in starts]
             for place in chain.from_iterable(sums):
                 builder.store(ir.Constant(write.vector, None), place)
             with cgutils.for_range(builder, k) as loop:
-                along, down = builder.mul(loop.index, a1), builder.add(b_at, builder.mul(loop.index, b0))
+                along, down = builder.mul(loop.index, a1), begin(builder, b_at, b0, loop.index)
                 right = [write.load(b, builder.add(down, step), some) for step in steps]
                 for start, row in zip(starts, sums, strict=True):
                     left = builder.load(builder.gep(a, [builder.add(start, along)]))
@@ -113,12 +121,12 @@ def tile_of(rows: int, vectors: int) -> Any:
                         product = builder.fmul(left, v, flags=("contract",))
                         builder.store(builder.fadd(product, builder.load(place), flags=("contract",)), place)
             for r, row in enumerate(sums):
-                at = builder.add(o_at, builder.mul(o0, ir.Constant(_INDEX, r)))
+                at = begin(builder, o_at, o0, builder.add(i, ir.Constant(_INDEX, r)))
                 for place, step in zip(row, steps, strict=True):
                     write.store(o, builder.add(at, step), builder.load(place), some)
             return context.get_dummy_value()
 
-        return types.void(a, i8, i8, i8, b, i8, i8, o, i8, i8, i8, i8), build
+        return types.void(a, i8, of_rows[0], i8, i8, b, i8, of_rows[1], o, i8, i8, i8, i8), build
 
     return tile
 

@@ -19,6 +19,7 @@ from clew.core.inplace import store_out
 from clew.core.primitive import Primitive
 from clew.core.variable import wrap
 from clew.dtypes import legacy_name
+from clew.kernels import pick
 from clew.ops._arguments import check_tensor
 from clew.ops._layout import keeping_layout
 from clew.ops._windows import Sizes, taps, windows
@@ -104,6 +105,9 @@ def lowest(dtype: Any) -> Any:
 
 def _max_arrays(self: ndarray, *, window: dict[str, Sizes]) -> tuple[ndarray, ndarray]:
     """The maximum of every window and the number of the place in the kernel where it stands (of equals, the first)."""
+    if _in_pairs(window, self.shape) and (run := pick("pairs_max", self)):
+        made: tuple[ndarray, ndarray] = run(self)
+        return made
     x = _bordered(self, window, lowest(self.dtype))
     kind = np.dtype(np.uint8 if math.prod(window["kernel"]) <= 256 else np.int32)
     rows = _side_by_side(x, window)
@@ -117,6 +121,16 @@ def _max_arrays(self: ndarray, *, window: dict[str, Sizes]) -> tuple[ndarray, nd
         for k, seen in _taps(window):
             np.copyto(place, k, where=np.isnan(x[seen]))
     return best, place
+
+
+def _in_pairs(window: dict[str, Sizes], shape: Sizes) -> bool:
+    """Whether windows of two by two lie side by side."""
+    return (
+        window["kernel"] == window["stride"] == (2, 2)
+        and window["padding"] == (0, 0)
+        and window["dilation"] == (1, 1)
+        and window["out"] == (shape[-2] // 2, shape[-1] // 2)
+    )
 
 
 def _max_by_taps(x: ndarray, window: dict[str, Sizes], kind: Any) -> tuple[ndarray, ndarray]:
@@ -143,6 +157,9 @@ def _pick(self: ndarray, place: ndarray, *, window: dict[str, Sizes]) -> ndarray
 
 def _put(grad: ndarray, place: ndarray, *, window: dict[str, Sizes], size: Sizes) -> ndarray:
     """The adjoint of `_pick`."""
+    if _in_pairs(window, size) and place.flags.c_contiguous and (run := pick("pairs_max_back", grad)):
+        found: ndarray = run(grad, place, size)
+        return found
     border = _border_of(size, window)
     lead = grad.shape[: grad.ndim - len(size)]
     made = np.zeros((*lead, *border), grad.dtype)
