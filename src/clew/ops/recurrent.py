@@ -68,7 +68,7 @@ def _steps(count: int, reverse: bool) -> range:
 
 def _projected(x: ndarray, weight: ndarray, *biases: ndarray | None) -> ndarray:
     """The products with the input for all steps."""
-    made = (x.reshape(-1, x.shape[-1]) @ weight.T).reshape(*x.shape[:-1], len(weight))
+    made = matrices.dot(x.reshape(-1, x.shape[-1]), weight.T).reshape(*x.shape[:-1], len(weight))
     given = [bias for bias in biases if bias is not None]
     if given:
         made += given[0] if len(given) == 1 else given[0] + given[1]
@@ -95,11 +95,11 @@ def _weights_back(
     later, states = (flat_state[:-batch], out[1:]) if reverse else (flat_state[batch:], out[:-1])
     of_state = (flat_state[-batch:] if reverse else flat_state[:batch]).T @ h0
     if len(later):
-        of_state += later.T @ states.reshape(-1, wide)
+        of_state += matrices.dot(later.T, states.reshape(-1, wide))
     of_bias = matrices.sum_rows(flat) if needs[-2] else None
     return [
-        (flat @ w_ih).reshape(x.shape) if needs[0] else None,
-        flat.T @ x.reshape(-1, x.shape[-1]),
+        matrices.dot(flat, w_ih).reshape(x.shape) if needs[0] else None,
+        matrices.dot(flat.T, x.reshape(-1, x.shape[-1])),
         of_state,
         of_bias,
         None
