@@ -16,6 +16,8 @@ BENCHMARKS = {  # name: module and function
     "digits": "nets.run_digits",
     "large": "large.run_large",
     "compiled": "compiled.run_compiled",
+    "limits": "limits.run_limits",
+    "peers": "peers.run_peers",
     "import": "imports.run_import",
     "chain": "chain.run_chain",
     "overhead": "overhead.run_overhead",

@@ -297,3 +297,27 @@ def test_memory_with_gaps() -> None:
         return found
 
     assert numbers(True) == pytest.approx(numbers(False), rel=1e-6)
+
+
+def test_layers_that_are_alike_are_one_function() -> None:
+    def functions(layers: int) -> int:
+        clew.manual_seed(0)
+        parts = [part for _ in range(layers) for part in (nn.Linear(24, 24), nn.LayerNorm(24), nn.GELU())]
+        net = nn.Sequential(*parts)
+        optimizer = clew.optim.SGD(net.parameters(), lr=0.1)
+        x = clew.randn(30, 24)
+
+        def step() -> Any:
+            optimizer.zero_grad()
+            loss = net(x).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = clew.compile(step, fullgraph=True)
+        for _ in range(18):
+            run()
+        assert run.kernel, run.latest.why
+        return int(run.kernel.count("\ndef "))
+
+    assert functions(12) == functions(8)

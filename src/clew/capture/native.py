@@ -72,7 +72,7 @@ def _from_file(text: str) -> Callable[..., Any]:
 
 
 _NAME = re.compile(r"\b(?:[bh]\d+|x\d+)\b")
-_OWN = re.compile(r"\b(ax|[bhlx])\d+\b")
+_OWN = re.compile(r"\b(rax|ax|[bhlx])\d+\b")
 _MADE = re.compile(r"^ *(x\d+) = ", re.M)
 
 
