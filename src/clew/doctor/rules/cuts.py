@@ -122,9 +122,28 @@ class LossDetached(_Cutting):
     """`loss.detach().requires_grad_()`: backward runs, and reaches nothing."""
 
     name = "loss-detached"
-    symptom = "The loss was detached and then told to require grad: backward() runs, and no parameter gets a gradient."
+    symptom = "The loss has no history and was told to require grad: backward() runs, and no parameter gets a gradient."
     fix = "Call backward() on the loss itself. requires_grad_() does not bring a history back."
     kinds = DETACHED
+
+    def before_backward(self, event: Backward) -> None:
+        super().before_backward(event)
+        roots = {self.watch.leaf(root) for root in event.roots if isinstance(root, AccumulateGrad)}
+        trained = [leaf for known in self.watch.optimizers for leaf in known.leaves]
+        if (
+            len(roots) < len(event.roots)
+            or not trained
+            or roots & set(trained)
+            or cut_root(self.watch, event)
+        ):
+            return
+        for leaf in trained:
+            leaf.explained = True
+        self.found(
+            event.place,
+            "backward() starts at a leaf and reaches nothing else: what it was computed from was not recorded (under "
+            f"no_grad, or from tensors that require no grad); {names(trained)} get no gradient",
+        )
 
     def failed(self, error: BaseException, frames: list[Any]) -> None: ...
     def finish(self) -> None: ...
