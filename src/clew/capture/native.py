@@ -20,7 +20,9 @@ from typing import Any
 import numba
 
 from clew import version
+from clew.capture import mathematics
 from clew.capture.source import identifier
+from clew.kernels.compiling import SOURCES
 
 _HEAD = """\
 from numba import cfunc, njit, types
@@ -52,7 +54,9 @@ def compiled(text: str) -> Callable[..., Any]:
 
 
 def _from_file(text: str) -> Callable[..., Any]:
-    key = hashlib.sha256(f"{text}{numba.__version__}{version.clew}{sys.version}".encode()).hexdigest()[:24]
+    called = Path(mathematics.__file__).read_text(encoding="utf-8")
+    known = f"{text}{called}{SOURCES}{numba.__version__}{version.clew}{sys.version}"
+    key = hashlib.sha256(known.encode()).hexdigest()[:24]
     place = folder()
     place.mkdir(parents=True, exist_ok=True)
     path = place / f"kernel_{key}.py"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.ccallback import CFunc
 from numba.core.compiler import Compiler
 
 EXACT: frozenset[str] = frozenset()  # as written
@@ -34,9 +37,39 @@ def compiled(
     if apart:
         options["pipeline_class"] = Apart
     try:
-        return numba.njit(cache=True, **options)(function)
+        return stamped(numba.njit(cache=True, **options)(function))
     except RuntimeError:  # no folder for the cache
         return numba.njit(**options)(function)
 
 
-__all__ = ["CONTRACT", "EXACT", "REORDER", "SUMS", "Apart", "compiled"]
+def entry(function: Callable[..., Any], signature: Any, math: frozenset[str] = REORDER) -> int:
+    """The address of a loop over pointers that lead to memories that do not overlap, as machine code."""
+    options = {"error_model": "numpy", "fastmath": set(math)}
+    made = CFunc(function, (signature.args, signature.return_type), {}, options, pipeline_class=Apart)
+    try:
+        made.enable_caching()
+    except RuntimeError:  # no folder for the cache
+        pass
+    stamped(made).compile()
+    address: Any = made.address
+    return int(address)
+
+
+def _digest() -> str:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+SOURCES = _digest()  # of all kernels
+
+
+def stamped(function: Any) -> Any:
+    """The function, whose machine code on disk counts for these sources only: Numba asks for the function's own file, but
+    what is called from other files is in the machine code, too."""
+    file = getattr(getattr(function, "_cache", None), "_cache_file", None)
+    if file is not None:
+        file._source_stamp = SOURCES
+    return function
+
+
+__all__ = ["CONTRACT", "EXACT", "REORDER", "SOURCES", "SUMS", "Apart", "compiled", "entry"]

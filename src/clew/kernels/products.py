@@ -9,14 +9,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 from numpy import ndarray
 
-from clew.kernels.compiling import REORDER, Apart, compiled
+from clew.kernels.compiling import REORDER, compiled, entry
 from clew.kernels.vectors import ROWS, WIDTH, tile_of, turn_square
 
 _FLAT = 4  # rows of the tiles of a product with fewer than `ROWS`
@@ -107,19 +106,9 @@ def _arguments(real: Any) -> tuple[Any, ...]:
 
 
 @cache
-def _entry(code: str) -> Any:
-    options = {"error_model": "numpy", "fastmath": set(REORDER), "pipeline_class": Apart}
-    signature = types.void(*_arguments(_REALS[code]))
-    try:
-        return numba.cfunc(signature, cache=True, **options)(product)
-    except RuntimeError:  # no folder for the cache
-        return numba.cfunc(signature, **options)(product)
-
-
 def address_of_product(code: str) -> int:
     """Where the machine code of `product` lies, for "f4" or "f8"."""
-    address: int = _entry(code).address
-    return address
+    return entry(product, types.void(*_arguments(_REALS[code])))
 
 
 @intrinsic

@@ -20,6 +20,7 @@ WIDTH = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16 
 ROWS = 6 if WIDTH == 32 else 8  # of a tile two vectors wide: 32 registers hold eight rows, AVX2's 16 hold six
 LANES = {types.float32: WIDTH // 4, types.float64: WIDTH // 8}
 _INDEX, _ONE = ir.IntType(64), ir.IntType(1)
+TOGETHER = 256  # products that are added one after another: the error of a sum grows with the longest chain
 
 
 class _Writer:
@@ -109,18 +110,31 @@ def tile_of(rows: int, vectors: int) -> Any:
             steps = [ir.Constant(_INDEX, v * write.lanes) for v in range(vectors)]
             starts = [begin(builder, a_at, a0, builder.add(i, ir.Constant(_INDEX, r))) for r in range(rows)]
             sums = [[cgutils.alloca_once(builder, write.vector) for _ in steps] for _ in starts]
-            for place in chain.from_iterable(sums):
-                builder.store(ir.Constant(write.vector, None), place)
-            with cgutils.for_range(builder, k) as loop:
-                along, down = builder.mul(loop.index, a1), begin(builder, b_at, b0, loop.index)
-                right = [write.load(b, builder.add(down, step), some) for step in steps]
-                for start, row in zip(starts, sums, strict=True):
-                    left = builder.load(builder.gep(a, [builder.add(start, along)]))
-                    left = write.everywhere(left, write.vector)
-                    for place, v in zip(row, right, strict=True):
-                        product = builder.fmul(left, v, flags=("contract",))
-                        builder.store(builder.fadd(product, builder.load(place), flags=("contract",)), place)
-            for r, row in enumerate(sums):
+            totals = [[cgutils.alloca_once(builder, write.vector) for _ in steps] for _ in starts]
+            places = [*chain.from_iterable(sums)], [*chain.from_iterable(totals)]
+            for total in places[1]:
+                builder.store(ir.Constant(write.vector, None), total)
+            block = ir.Constant(_INDEX, TOGETHER)
+            with cgutils.for_range_slice(builder, _INDEX(0), k, block, _INDEX) as (first, _):
+                for place in places[0]:
+                    builder.store(ir.Constant(write.vector, None), place)
+                behind = builder.add(first, block)
+                end = builder.select(builder.icmp_signed("<", behind, k), behind, k)
+                with cgutils.for_range(builder, builder.sub(end, first)) as loop:
+                    p = builder.add(first, loop.index)
+                    along, down = builder.mul(p, a1), begin(builder, b_at, b0, p)
+                    right = [write.load(b, builder.add(down, step), some) for step in steps]
+                    for start, row in zip(starts, sums, strict=True):
+                        left = builder.load(builder.gep(a, [builder.add(start, along)]))
+                        left = write.everywhere(left, write.vector)
+                        for place, v in zip(row, right, strict=True):
+                            product = builder.fmul(left, v, flags=("contract",))
+                            builder.store(
+                                builder.fadd(product, builder.load(place), flags=("contract",)), place
+                            )
+                for place, total in zip(*places, strict=True):
+                    builder.store(builder.fadd(builder.load(total), builder.load(place)), total)
+            for r, row in enumerate(totals):
                 at = begin(builder, o_at, o0, builder.add(i, ir.Constant(_INDEX, r)))
                 for place, step in zip(row, steps, strict=True):
                     write.store(o, builder.add(at, step), builder.load(place), some)
