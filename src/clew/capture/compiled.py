@@ -185,6 +185,7 @@ class Compiled:
                 self._leave(entry, "computes something else on every call", place)
         elif entry.count >= _RECORDINGS:
             self._leave(entry, "computes something else on every call", None)
+        finished.let_go()
         return plain(result)
 
     def _make(
@@ -212,8 +213,6 @@ class Compiled:
         self._prefer(program)
         entry.programs = [program, *entry.programs[: _PROGRAMS - 1]]
         entry.last, entry.count = None, 0
-        finished.recorder.values = []
-        finished.recorder.externals = {}
         return None
 
     def _prefer(self, program: Program | Graphed) -> None:

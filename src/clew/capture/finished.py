@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from clew.capture.program import Ref, Step, alive
+from clew.capture.program import Ref, Step, alive, refs
 from clew.capture.recorder import Recorder
 from clew.capture.traced import METHODS, Number
 from clew.core.node import AccumulateGrad, Freed
@@ -151,6 +151,11 @@ class Finished(Recorded):
         self.recorder.fail(f"returns a {type(value).__name__}")
         return None
 
+    def let_go(self) -> None:
+        """Keep the steps, and none of the numbers."""
+        self.recorder.values = []
+        self.recorder.externals = {}
+
     def wanted(self) -> set[int]:
         return super().wanted() | {name for _, name in self.gradients if name is not None}
 
@@ -212,12 +217,17 @@ def replay(recording: Finished) -> str | None:
             return slice(real(value.start), real(value.stop), real(value.step))
         return value
 
-    for step in alive(recording.steps, wanted):
+    steps = alive(recording.steps, wanted)
+    last = {name: i for i, step in enumerate(steps) for name in (*refs(step.args), *refs(step.kwargs))}
+    for i, step in enumerate(steps):
         if step.effect:
             values.update({n: recorded[n] for n in step.outs})
             continue
         made = step.function(*real(step.args), **real(step.kwargs))
         values.update(zip(step.outs, made if len(step.outs) > 1 else (made,), strict=True))
+        for name in {*refs(step.args), *refs(step.kwargs)} - wanted:
+            if last[name] == i:
+                del values[name]
     for name in wanted:
         a, b = np.asarray(values[name]), np.asarray(recorded[name])
         if (

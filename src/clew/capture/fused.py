@@ -7,6 +7,7 @@ used it runs beside the program that it comes from, on copies, and must give the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from sys import getrefcount
 from typing import Any
@@ -16,9 +17,10 @@ import numpy as np
 from clew.capture import rules  # noqa: F401  (adds its rules)
 from clew.capture.guards import Conditions
 from clew.capture.loops import CODES, CannotLower, Place, Val, contiguous
-from clew.capture.lower import Lowering
+from clew.capture.lower import Lowering, own_rows
+from clew.capture.mathematics import address_of_meeting
 from clew.capture.native import array_type, compiled, functions_of, signature_of
-from clew.capture.nests import Text
+from clew.capture.nests import MEET, Text
 from clew.capture.program import Ref, refs
 from clew.capture.recorder import Changed, require
 from clew.capture.traced import METHODS
@@ -38,6 +40,7 @@ class Fused:
         self.program = program
         self.recording = program.recording
         self.low = Lowering(threads_for(program))
+        self.callees: list[int] = []  # addresses of functions
         self.meeting: tuple[np.ndarray, ...] = ()  # where threads meet, and what they tell each other
         self.fixed: list[np.ndarray] = []  # whose addresses stand in the table
         self.rows: list[str] = []  # the buffers of these
@@ -339,21 +342,29 @@ class Fused:
             head += [f"sync, slots = p_i8(table[{after}]), p_f8(table[{after + 1}])"]
             after += 2
         head += [f"product_{code} = table[{after + i}]" for i, code in enumerate(self.low.products)]
-        after += len(self.low.products)
+        self.callees = [address_of_product(code) for code in self.low.products]
+        after += len(self.callees)
         kinds = self._kinds(codes) if len(parts) > _PARTS else None
         functions, body, apart = functions_of(parts, shared, self.numbers, name, more, kinds)
         if not body and not self.numbers:
             raise CannotLower("computes nothing but what an optimizer's step does")
+        if threads:
+            head += own_rows_of(body)
+            if kinds is not None:  # called, not written out in a hundred places
+                head.append(f"meet_at = table[{after}]")
+                body = [line.replace(MEET, "call(meet_at, (sync, nt))") for line in body]
+                self.callees.append(address_of_meeting())
+                after += 1
         head += [f"{own}_at = table[{after + i}]" for i, own in enumerate(apart)]
         last = [f"return ({', '.join(self.numbers)},)"] if self.numbers else []
         arguments = [
-            "types.Array(types.int64, 1, 'C')",
+            "types.int64",
             *[k for _, k, _ in self.given],
             *["types.float64"] * len(self.scalars),
             *["types.int64"] * (2 * threads),
         ]
-        parameters = ", ".join(["table", *[g for g, _, _ in self.given], *self.scalars, *more[:2]])
-        text = "".join(f"    {line}\n" for line in (*head, *body, *last))
+        parameters = ", ".join(["where", *[g for g, _, _ in self.given], *self.scalars, *more[:2]])
+        text = "".join(f"    {line}\n" for line in ("table = p_i8(where)", *head, *body, *last))
         signature = signature_of(arguments)
         main = f'@njit({signature}, error_model="numpy", nogil={threads}, cache=CACHE)\ndef kernel({parameters}):\n{text}'
         self.text = "\n\n".join([*functions, main])
@@ -368,10 +379,9 @@ class Fused:
 
     def addresses(self, arrays: list[np.ndarray]) -> np.ndarray:
         base = self.arena.ctypes.data
-        functions = [address_of_product(code) for code in self.low.products]
         shared = [a.ctypes.data for a in self.meeting]
         places = [a.ctypes.data for a in arrays]
-        return np.array([*places, base + -base % 64, *shared, *functions, *self.apart], np.int64)
+        return np.array([*places, base + -base % 64, *shared, *self.callees, *self.apart], np.int64)
 
     def _kinds(self, codes: dict[str, str]) -> dict[str, str]:
         """Numba's types of all names of the kernel's text."""
@@ -423,9 +433,9 @@ class Fused:
             lines += [f"    except {self.thing(Changed, 'Changed')}:", "        return self.function(*args)"]
         lines += self._own_gradients()
         lines += ["    " + line for line in self.before]
-        room["kernel"], room["table"] = self.kernel, self.table
-        room["memory"] = self.fixed, self.arena, self.meeting  # the table holds addresses only
-        call = f"kernel({', '.join(['table', *[e for _, _, e in self.given], *scalars])})"
+        room["kernel"], room["where"] = self.kernel, self.table.ctypes.data
+        room["memory"] = self.table, self.fixed, self.arena, self.meeting  # the table holds addresses only
+        call = f"kernel({', '.join(['where', *[e for _, _, e in self.given], *scalars])})"
         lines.append(f"    {'r = ' if self.numbers else ''}{call}")
         for i, update in enumerate(self.updates):
             if type(update).advance is not Update.advance:
@@ -517,6 +527,12 @@ class Fused:
             return "{" + ", ".join(f"{k!r}: {self._tree(v, made)}" for k, v in value) + "}"
         inner = ", ".join(self._tree(v, made) for v in value)
         return f"[{inner}]" if kind is list else f"({inner},)"
+
+
+def own_rows_of(body: list[str]) -> list[str]:
+    """Lines that say which rows of the products in a kernel are a thread's own."""
+    counts = sorted({int(n) for line in body for n in re.findall(r"\bfirst_(\d+)\b", line)})
+    return [f"{', '.join(own_rows(n))} = share({n}, tid, nt), share({n}, tid + 1, nt)" for n in counts]
 
 
 def threads_for(program: Any) -> int:

@@ -366,6 +366,11 @@ def _product(places: Any, out: str, offsets: list[str], sizes: tuple[int, int, i
     ]
 
 
+def own_rows(count: int) -> tuple[str, str]:
+    """What a kernel calls the first of a thread's own rows, and the first behind them."""
+    return f"first_{count}", f"behind_{count}"
+
+
 def _large_product(
     places: Any, out: str, offsets: list[str], sizes: tuple[int, int, int], code: str, room: str, split: bool
 ) -> str:
@@ -374,12 +379,8 @@ def _large_product(
     m, k, n = sizes
     rows, a_at, o_at = str(m), offsets[0], offsets[2]
     if split:
-        first = f"share({m}, tid, nt)"
-        rows, a_at, o_at = (
-            f"share({m}, tid + 1, nt) - {first}",
-            f"{a_at} + {first}*{a.strides[-2]}",
-            f"{o_at} + {first}*{n}",
-        )
+        first, behind = own_rows(m)
+        rows, a_at, o_at = f"{behind} - {first}", f"{a_at} + {first}*{a.strides[-2]}", f"{o_at} + {first}*{n}"
     left = f"{a.buffer}, {a_at}, {a.strides[-2]}, {a.strides[-1]}"
     right = f"{b.buffer}, {offsets[1]}, {b.strides[-2]}, {b.strides[-1]}"
     return (

@@ -6,6 +6,7 @@ log: the reduction and the polynomial of Moshier's Cephes library ("Methods and 
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numba.core.compiler import Compiler
 from numba.extending import intrinsic
 
 from clew.kernels import angles, numbers, products
-from clew.kernels.compiling import Apart
+from clew.kernels.compiling import Apart, entry
 
 f4, i4 = np.float32, np.int32
 LN2_HIGH, LN2_LOW = f4(0.693359375), f4(-2.12194440e-4)
@@ -146,6 +147,12 @@ def meet(counter, count):
             patience += 1
             if patience > 2000:
                 let_others_run()
+
+
+@cache
+def address_of_meeting() -> int:
+    """Where the machine code of `meet` lies."""
+    return entry(meet.py_func, types.void(types.CPointer(types.int64), types.int64))
 
 
 @njit(cache=True)

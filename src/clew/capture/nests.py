@@ -454,4 +454,4 @@ def _filled(place: Place, axes: list[tuple[int, int]], start: str) -> list[str]:
     return lines
 
 
-__all__ = ["Nest", "Text"]
+__all__ = ["MEET", "Nest", "Text"]

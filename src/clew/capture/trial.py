@@ -73,7 +73,8 @@ class _Outcome:
         self.arrays = [_twin(a) for a in before]
         given = [_twin(a) for a in given]
         self.room = {**room, **{name: a for (_, _, name), a in zip(fused.given, given, strict=True)}}
-        self.made = fused.kernel(fused.addresses(self.arrays), *given, *numbers)
+        table = fused.addresses(self.arrays)
+        self.made = fused.kernel(table.ctypes.data, *given, *numbers)
 
 
 def _twin(array: np.ndarray) -> np.ndarray:
