@@ -23,6 +23,7 @@ from clew import version
 from clew.capture import mathematics
 from clew.capture.source import identifier
 from clew.kernels.compiling import SOURCES
+from clew.kernels.memory import give_back
 
 _HEAD = """\
 from numba import cfunc, njit, types
@@ -45,6 +46,7 @@ def folder() -> Path:
 
 def compiled(text: str) -> Callable[..., Any]:
     """The function `kernel` of a text, whose decorators say `CACHE`."""
+    give_back()  # the compiler needs memory of its own
     with contextlib.suppress(Exception):
         return _from_file(_HEAD + text.replace("CACHE", "True"))
     room: dict[str, Any] = {}

@@ -34,4 +34,16 @@ def keep() -> bool:
     ) and bool(library.mallopt(_TRIM_THRESHOLD, KEPT))
 
 
-__all__ = ["keep"]
+def give_back() -> None:
+    """Let the system have what the allocator keeps: before something that needs much memory of another kind."""
+    if sys.platform != "linux":
+        return
+    from ctypes import CDLL
+
+    try:
+        CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):  # another C library
+        return
+
+
+__all__ = ["give_back", "keep"]
