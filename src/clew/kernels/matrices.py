@@ -13,7 +13,7 @@ from clew.core.variable import FLOAT32, FLOAT64
 from clew.kernels.threads import spread
 
 LARGE = 1 << 20  # multiplications: from there on it pays to have imported Numba
-WORTH = 1 << 22  # multiplications that are worth a thread
+WORTH = 1 << 24  # multiplications that are worth a thread, which takes as long to wake as some millions
 
 
 def dot(a: Any, b: Any) -> Any:
