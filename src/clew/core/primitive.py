@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from functools import cache
+from functools import cache, cached_property
 from operator import itemgetter
 from typing import Any
 
@@ -105,32 +105,52 @@ class Primitive:
         self.plain = self.single and not self.aux
         self.joint = callable(vjps)
         self._rounded: Primitive | None = None
-        self._prepare(vjps)
-        node_name = node or name.title().replace("_", "") + "Backward0"
-        body: dict[str, Any] = {"__slots__": (), "outputs": len(self.outputs), "__module__": "clew"}
-        for shown in (*map(_shown, self.saved_names), *self.inputs, *SHOWN_NUMBERS.get(node_name, ())):
-            body["_saved_" + shown] = _saved("_saved_" + shown)
-            body["_raw_saved_" + shown] = _saved("_raw_saved_" + shown)
-        self.node: type[Node] = type(node_name, (Node,), body)
-
-    def _prepare(self, vjps: Mapping[str, Formula] | Formula | None) -> None:
-        """Work out, once, what each formula needs and whether any of it is a tensor's values."""
-        self._slots = {n: i for i, n in enumerate((*self.inputs, *self.params, *self.outputs, *self.aux))}
+        self._plans: dict[tuple[bool, ...], tuple[Any, tuple[int, ...], tuple[int, ...]]] = {}
         self.formulas: tuple[Formula | None, ...]
-        self.needs: tuple[tuple[str, ...], ...]
         if vjps is None:
-            self.formulas, self.needs = (), ()
+            self.formulas = ()
         elif callable(vjps):
             self.formulas = (vjps,)
-            self.needs = (argument_names(vjps)[0][3:],)
         else:
-            self.formulas = tuple(vjps.get(name) for name in self.inputs)
-            self.needs = tuple(() if f is None else argument_names(f)[0][2:] for f in self.formulas)
+            self.formulas = tuple([vjps.get(name) for name in self.inputs])
+        self._node_name = node
+
+    # ---- what follows from the declaration, worked out when first asked for: most programs use few operations -----
+    @cached_property
+    def node(self) -> type[Node]:
+        """The class of the nodes that record this operation."""
+        name = self._node_name or self.name.title().replace("_", "") + "Backward0"
+        body: dict[str, Any] = {"__slots__": (), "outputs": len(self.outputs), "__module__": "clew"}
+        for shown in (*map(_shown, self.saved_names), *self.inputs, *SHOWN_NUMBERS.get(name, ())):
+            body["_saved_" + shown] = _saved("_saved_" + shown)
+            body["_raw_saved_" + shown] = _saved("_raw_saved_" + shown)
+        return type(name, (Node,), body)
+
+    @cached_property
+    def needs(self) -> tuple[tuple[str, ...], ...]:
+        """What each formula names."""
+        first = 3 if self.joint else 2
+        return tuple([() if f is None else argument_names(f)[0][first:] for f in self.formulas])
+
+    @cached_property
+    def saved_names(self) -> tuple[str, ...]:
+        """What all formulas together name."""
+        return tuple(dict.fromkeys([n for names in self.needs for n in names]))
+
+    @cached_property
+    def frees(self) -> bool:
+        """Whether any of it is a tensor's values: something to free, and to check for writes."""
         tensors = {*self.inputs, *self.outputs, *self.aux}
-        self.saved_names = tuple(dict.fromkeys(n for names in self.needs for n in names))
-        self.frees = any(n in tensors for n in self.saved_names)  # something to free, and to check for writes
-        self.gather = tuple(self._gatherer(names) for names in self.needs)
-        self._plans: dict[tuple[bool, ...], tuple[Any, tuple[int, ...], tuple[int, ...]]] = {}
+        return any(n in tensors for n in self.saved_names)
+
+    @cached_property
+    def gather(self) -> tuple[Callable[[Sequence[Any]], tuple[Any, ...]], ...]:
+        """For each formula the function that picks its arguments out of (inputs, params, outputs, aux)."""
+        return tuple([self._gatherer(names) for names in self.needs])
+
+    @cached_property
+    def _slots(self) -> dict[str, int]:
+        return {n: i for i, n in enumerate((*self.inputs, *self.params, *self.outputs, *self.aux))}
 
     def _gatherer(self, names: Sequence[str]) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
         """A function that picks the named values out of (inputs, params, outputs, aux)."""

@@ -17,7 +17,7 @@ from numpy import float32, ndarray
 from clew.core.inplace import store_out
 from clew.core.modes import altered, observe, observers, switches
 from clew.core.node import internal, next_seq, user_place
-from clew.core.primitive import Formula, Primitive, note_modes, watch
+from clew.core.primitive import Formula, Primitive, argument_names, note_modes, watch
 from clew.core.promotion import result_dtype, to_float
 from clew.core.variable import FLOAT32, FLOAT64, INFERENCE, Variable, classes, wrap
 from clew.core.version import Version
@@ -113,11 +113,9 @@ def unary(
     primitive = Primitive(
         name, forward, None if vjp is None else {"self": vjp}, args=("self",), node=node, jvp=jvp, holomorphic=holomorphic, explain=explain
     )  # fmt: skip
-    node_class = primitive.node
-    saves_self = "self" in primitive.saved_names
-    saves_out = "out" in primitive.saved_names
+    named = () if vjp is None else argument_names(vjp)[0]
+    saves_self, saves_out = "self" in named, "out" in named
     differentiable = vjp is not None
-    gather = primitive.gather[0] if differentiable else tuple
 
     def general(input: Any, out: Any) -> Any:
         check_tensor(input, name)
@@ -156,7 +154,7 @@ def unary(
             if altered and switches.inference:
                 result._counter = INFERENCE
             return result
-        made = node_class()
+        made = primitive.node()
         made.primitive = primitive
         made.edges = (edge,)
         made.seq = next_seq()
@@ -171,7 +169,7 @@ def unary(
         if saves_out:
             result._counter = version = Version()
             made.versions = ((version, 0),)
-            made.saved = ((value,),) if not saves_self else (gather((a, value)),)
+            made.saved = ((value,),) if not saves_self else (primitive.gather[0]((a, value)),)
         elif saves_self:
             made.saved = ((a,),)
         else:
@@ -219,9 +217,7 @@ def binary(
         name, forward, vjps, args=args, node=node, jvp=jvp, holomorphic=holomorphic, explain=explain
     )
     whole = Primitive(name, numbers, None, args=args, node=node) if numbers is not None else primitive
-    node_class = primitive.node
     differentiable = vjps is not None
-    frees = primitive.frees
     # By which operands want a gradient (1: the first, 2: the second, 3: both), written when first met.
     plans: list[Any] = [None, None, None, None]
 
@@ -283,7 +279,7 @@ def binary(
                 if altered and switches.inference:
                     result._counter = INFERENCE
                 return result
-            made = node_class()
+            made = primitive.node()
             made.primitive = primitive
             made.edges = (edge1, edge2)
             made.seq = next_seq()
@@ -305,7 +301,7 @@ def binary(
                     None if edge1 is None else (a.shape, dtype),
                     None if edge2 is None else (b.shape, dtype),
                 )
-            if not frees:
+            if not primitive.frees:
                 made.saved = _NOTHING_TWICE
             else:
                 plan = plans[2 if edge1 is None else 1 if edge2 is None else 3]
