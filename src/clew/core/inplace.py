@@ -405,7 +405,7 @@ copy_slices = Primitive(
 )
 
 
-copy_slices.node.name = lambda self: "torch::autograd::CopySlices"  # type: ignore[method-assign]
+copy_slices.node_class.name = lambda self: "torch::autograd::CopySlices"
 
 
 def in_place(op: Callable[..., Any], name: str | None = None, composite: bool = False) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
-from functools import cache, cached_property
+from functools import cache
 from operator import itemgetter
 from typing import Any
 
@@ -53,6 +53,22 @@ def argument_names(function: Callable[..., Any]) -> tuple[tuple[str, ...], tuple
     code = function.__code__
     positional = code.co_varnames[: code.co_argcount]
     return positional, code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+
+
+class once:
+    """A property worked out when first read, then an attribute as any other.
+
+    (`functools.cached_property` writes to `__dict__`; from then on CPython reads all attributes of the object slower.)
+    """
+
+    def __init__(self, work: Callable[[Any], Any]) -> None:
+        self.work = work
+        self.__doc__ = work.__doc__
+
+    def __get__(self, holder: Any, kind: Any = None) -> Any:
+        value = self.work(holder)
+        setattr(holder, self.work.__name__, value)
+        return value
 
 
 class Primitive:
@@ -114,41 +130,43 @@ class Primitive:
         else:
             self.formulas = tuple([vjps.get(name) for name in self.inputs])
         self._node_name = node
+        self.frees = True  # whether a formula names a tensor's values; settled with `node_class`
+        self.node: Callable[[], Node] = self._first_node
 
     # ---- what follows from the declaration, worked out when first asked for: most programs use few operations -----
-    @cached_property
-    def node(self) -> type[Node]:
-        """The class of the nodes that record this operation."""
+    @once
+    def node_class(self) -> type[Node]:
+        """The class of the nodes that record this operation; `node` makes one of them."""
+        tensors = {*self.inputs, *self.outputs, *self.aux}
+        self.frees = any(n in tensors for n in self.saved_names)  # something to free, and to check for writes
         name = self._node_name or self.name.title().replace("_", "") + "Backward0"
         body: dict[str, Any] = {"__slots__": (), "outputs": len(self.outputs), "__module__": "clew"}
         for shown in (*map(_shown, self.saved_names), *self.inputs, *SHOWN_NUMBERS.get(name, ())):
             body["_saved_" + shown] = _saved("_saved_" + shown)
             body["_raw_saved_" + shown] = _saved("_raw_saved_" + shown)
-        return type(name, (Node,), body)
+        made = self.node = type(name, (Node,), body)
+        return made
 
-    @cached_property
+    def _first_node(self) -> Node:
+        return self.node_class()
+
+    @once
     def needs(self) -> tuple[tuple[str, ...], ...]:
         """What each formula names."""
         first = 3 if self.joint else 2
         return tuple([() if f is None else argument_names(f)[0][first:] for f in self.formulas])
 
-    @cached_property
+    @once
     def saved_names(self) -> tuple[str, ...]:
         """What all formulas together name."""
         return tuple(dict.fromkeys([n for names in self.needs for n in names]))
 
-    @cached_property
-    def frees(self) -> bool:
-        """Whether any of it is a tensor's values: something to free, and to check for writes."""
-        tensors = {*self.inputs, *self.outputs, *self.aux}
-        return any(n in tensors for n in self.saved_names)
-
-    @cached_property
+    @once
     def gather(self) -> tuple[Callable[[Sequence[Any]], tuple[Any, ...]], ...]:
         """For each formula the function that picks its arguments out of (inputs, params, outputs, aux)."""
         return tuple([self._gatherer(names) for names in self.needs])
 
-    @cached_property
+    @once
     def _slots(self) -> dict[str, int]:
         return {n: i for i, n in enumerate((*self.inputs, *self.params, *self.outputs, *self.aux))}
 
@@ -185,6 +203,7 @@ class Primitive:
                 count = len(self.outputs)
                 return *[m.astype(kind) if m.dtype == float32 else m for m in made[:count]], *made[count:]
 
+            _ = self.node_class  # one for both
             self._rounded = twin = copy(self)
             twin.forward = computed
         return self._rounded
@@ -324,7 +343,7 @@ class Primitive:
     def saved_attributes(self) -> tuple[str, ...]:
         """The names after `_saved_`, as PyTorch has them."""
         names = (_shown(name) for name in self.saved_names)
-        return tuple(dict.fromkeys((*names, *SHOWN_NUMBERS.get(self.node.__name__, ()))))
+        return tuple(dict.fromkeys((*names, *SHOWN_NUMBERS.get(self.node_class.__name__, ()))))
 
     def saved_attribute(self, node: Node, attribute: str) -> Any:
         """`grad_fn._saved_<name>`, and `grad_fn._raw_saved_<name>`: the place where it is kept."""

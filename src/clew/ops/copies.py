@@ -63,7 +63,7 @@ def _copied(name: str, look: Callable[..., Any], shows: str, node: str = "") -> 
             result = wrap(np.array(seen._array, order="C"))
         else:
             view, params = seen._view.steps[-1]
-            result = _copy_of(view, node or f"{view.node.__name__}_copy")(input, **params)
+            result = _copy_of(view, node or f"{view.node_class.__name__}_copy")(input, **params)
         return result if out is None else store_out(out, result, exact=True)
 
     op.__name__ = op.__qualname__ = name

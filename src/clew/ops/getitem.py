@@ -522,7 +522,7 @@ _copy = Primitive(
     jvp="linear",
     explain="overwritten by another tensor, to which the gradient goes",
 )
-_copy.node.name = lambda self: "torch::autograd::CopyBackwards"  # type: ignore[method-assign]
+_copy.node_class.name = lambda self: "torch::autograd::CopyBackwards"
 _fill = Primitive(
     "fill_",
     lambda self, value: np.broadcast_to(value, self.shape),

@@ -143,7 +143,7 @@ _borders = {
     for rank in (1, 2, 3)
 }
 for _rank in (1, 2, 3):
-    _borders["circular", _rank].node.name = lambda self: "torch::autograd::CopySlices"  # type: ignore[method-assign]
+    _borders["circular", _rank].node_class.name = lambda self: "torch::autograd::CopySlices"
 _border_adjoint = Primitive(
     "border_backward",
     _border_back,

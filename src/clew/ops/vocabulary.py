@@ -65,7 +65,7 @@ _kept = Primitive(
     jvp="linear",
     explain="the gradient that became `.grad`, with its history",
 )
-_kept.node.name = lambda self: "torch::autograd::CopyBackwards"  # type: ignore[method-assign]
+_kept.node_class.name = lambda self: "torch::autograd::CopyBackwards"
 
 
 def install() -> None:
