@@ -15,6 +15,7 @@ from numpy import ndarray
 
 from clew.core.modes import recordings
 from clew.core.variable import FLOAT32, FLOAT64
+from clew.kernels import threads
 from clew.kernels.memory import keep
 from clew.kernels.threads import count_threads, set_threads, spread
 
@@ -65,7 +66,7 @@ WRITING = {
     "lstm",
     "lstm_back",
 }  # into arrays of a larger operation, which a recording takes as one step
-_found: dict[str, Kernel] = {}
+loaded: dict[str, Kernel] = {}  # those asked for so far: empty until Numba is imported
 
 
 def pick(name: str, array: Any, *others: Any) -> Kernel | None:
@@ -79,7 +80,7 @@ def pick(name: str, array: Any, *others: Any) -> Kernel | None:
     for a in (array, *others):
         if a.dtype is not dtype or not a.flags.c_contiguous:
             return None
-    kernel = _found.get(name) or _load(room, name)
+    kernel = loaded.get(name) or _load(room, name)
     if kernel is None or not recordings or all(type(a) is ndarray for a in (array, *others)):
         return kernel
     if name in WRITING:
@@ -96,8 +97,15 @@ def _load(room: str, name: str) -> Kernel | None:
         KERNELS.update({other: (where, _NEVER) for other, (where, _) in KERNELS.items()})
         return None
     kernel: Kernel = getattr(module, name)
-    _found[name] = kernel
+    note(name, kernel)
     return kernel
+
+
+def note(name: str, kernel: Kernel) -> None:
+    """A kernel has been loaded, and Numba with it."""
+    if not loaded:
+        threads.spinning.append(import_module("clew.kernels.waiting").wait)
+    loaded[name] = kernel
 
 
 def prepare() -> None:

@@ -42,6 +42,15 @@ def compiled(
         return numba.njit(**options)(function)
 
 
+def settled(function: Callable[..., Any], signature: Any) -> Callable[..., Any]:
+    """A loop as machine code for arguments of these types (or what can be seen as such), and no others."""
+    made = compiled(function)
+    made.compile(signature)
+    made.disable_compile()
+    found: Callable[..., Any] = made
+    return found
+
+
 def entry(function: Callable[..., Any], signature: Any, math: frozenset[str] = REORDER) -> int:
     """The address of a loop over pointers that lead to memories that do not overlap, as machine code."""
     options = {"error_model": "numpy", "fastmath": set(math)}
@@ -72,4 +81,4 @@ def stamped(function: Any) -> Any:
     return function
 
 
-__all__ = ["CONTRACT", "EXACT", "REORDER", "SOURCES", "SUMS", "Apart", "compiled", "entry"]
+__all__ = ["CONTRACT", "EXACT", "REORDER", "SOURCES", "SUMS", "Apart", "compiled", "entry", "settled"]

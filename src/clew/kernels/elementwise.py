@@ -26,7 +26,7 @@ def flat(a: Any) -> ndarray:
     return found
 
 
-def over(loop: Any, first: ndarray, *others: Any, grain: int = 1 << 15) -> ndarray:
+def over(loop: Any, first: ndarray, *others: Any, grain: int = 1 << 16) -> ndarray:
     """What a loop over single numbers makes of arrays of one shape: a fresh array."""
     made = np.empty(first.shape, first.dtype)
     if len(others) == 1 and others[0].size > _PIECE and not any(others[0].strides):  # one number, spread out

@@ -95,7 +95,7 @@ def _bce_logits_back(x: Any, y: Any, out: Any, share: Any) -> None:
 
 def total(x: ndarray) -> Any:
     """∑ x, of float32"""
-    return x.dtype.type(sum(spread(_total, flat(x), grain=_GRAIN)))
+    return x.dtype.type(sum(spread(_total, flat(x), grain=_GRAIN << 2)))
 
 
 def _sum(loop: Any, x: ndarray, y: ndarray, *numbers: float) -> Any:

@@ -10,29 +10,33 @@ from numpy import ndarray
 
 from clew.core.modes import recordings
 from clew.core.variable import FLOAT32, FLOAT64
+from clew.kernels import loaded, note
+from clew.kernels.blas import FEW, alone
 from clew.kernels.threads import spread
 
-LARGE = 1 << 20  # multiplications: from there on it pays to have imported Numba
-WORTH = 1 << 24  # multiplications that are worth a thread, which takes as long to wake as some millions
+LARGE = 1 << 20  # multiplications: from there on it pays to import Numba
+SMALL = 1 << 14  # and from there on, where it has been imported, to make the product here
+WORTH = 1 << 21  # multiplications that are worth a thread
 
 
 def dot(a: Any, b: Any) -> Any:
     """A·B of vectors and matrices."""
-    if a.size < 1 << 8 or a.ndim != 2 or b.ndim != 2 or not _large(a, b, a.size * b.shape[1]):
+    if a.size < 1 << 8 or a.ndim != 2 or b.ndim != 2:
         return a.dot(b)
-    return _run(a, b)
+    work = a.size * b.shape[1]
+    if _worth(a, b, work):
+        return _run(a, b)
+    return alone(a.dot, b) if FEW <= work < LARGE else a.dot(b)
 
 
 def matmul(a: Any, b: Any, out: ndarray | None = None) -> Any:
     """A·B of matrices or batches of them, which are broadcast."""
-    if (
-        a.size < 1 << 8
-        or a.ndim < 2
-        or b.ndim < 2
-        or not _large(a, b, max(a.size * b.shape[-1], b.size * a.shape[-2]))
-    ):
+    if a.size < 1 << 8 or a.ndim < 2 or b.ndim < 2:
         return np.matmul(a, b) if out is None else np.matmul(a, b, out=out)
-    return _run(a, b, out)
+    work = max(a.size * b.shape[-1], b.size * a.shape[-2])
+    if _worth(a, b, work):
+        return _run(a, b, out)
+    return alone(np.matmul, a, b, out) if FEW <= work < LARGE else np.matmul(a, b, out)
 
 
 def sum_rows(rows: Any) -> Any:
@@ -47,7 +51,7 @@ def sum_rows(rows: Any) -> Any:
     if not (dtype is FLOAT32 or dtype is FLOAT64) or not width:
         return np.add.reduce(rows, 0, dtype=dtype)
     if count < 2 * _GROUP:
-        return _ones(count, dtype).dot(rows)
+        return alone(_ones(count, dtype).dot, rows) if rows.size >= FEW else _ones(count, dtype).dot(rows)
     whole = count // _GROUP * _GROUP
     groups = np.matmul(_ones(_GROUP, dtype)[None, :], rows[:whole].reshape(-1, _GROUP, width))
     made = sum_rows(groups.reshape(-1, width))
@@ -62,15 +66,13 @@ def _ones(n: int, dtype: np.dtype[Any]) -> ndarray:
     return np.ones(n, dtype)
 
 
-def _large(a: Any, b: Any, work: int) -> bool:
-    """Whether tiles of this product fill registers, and the work is worth a call."""
+def _worth(a: Any, b: Any, work: int) -> bool:
+    """Whether a product of so many multiplications is made here: tiles of it fill registers, and it is worth a call."""
+    if work < LARGE and (work < SMALL or not loaded or a.ndim != 2):
+        return False
     dtype = a.dtype
     return (
-        work >= LARGE
-        and (dtype is FLOAT32 or dtype is FLOAT64)
-        and b.dtype is dtype
-        and a.shape[-2] >= 4
-        and b.shape[-1] >= 4
+        (dtype is FLOAT32 or dtype is FLOAT64) and b.dtype is dtype and a.shape[-2] >= 4 and b.shape[-1] >= 4
     )
 
 
@@ -84,35 +86,36 @@ def product(a: ndarray, b: ndarray, out: ndarray | None = None) -> ndarray:
     """A·B of matrices, or of batches of them, which are broadcast: …×m×k and …×k×n to …×m×n."""
     m, k = a.shape[-2:]
     n = b.shape[-1]
-    function = _function()
-    shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), m, n)
+    found = _functions()
+    shape = (m, n) if a.ndim == b.ndim == 2 else (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), m, n)
     made = np.empty(shape, a.dtype) if out is None else out
-    if k != b.shape[-2] or function is None or made.shape != shape or made.strides[-1] != made.itemsize:
+    if k != b.shape[-2] or found is None or made.shape != shape or made.strides[-1] != made.itemsize:
         return np.matmul(a, b, out=out)
+    of_two, of_many = found
     a, b = _straight(a), _straight(b)
-    grain = max(WORTH // k, 1)
+    grain = max(WORTH // max(k, 1), 1)
     if made.ndim == 2:
-        spread(lambda o, left: function(o, left, b), made, a, grain=grain)
-    else:
-        spread(
-            function,
-            made,
-            np.broadcast_to(a, (*shape[:-1], k)),
-            np.broadcast_to(b, (*shape[:-2], k, n)),
-            grain=grain,
-        )
+        multiply = of_two("f4" if made.itemsize == 4 else "f8")
+        if made.size < 2 * grain:
+            multiply(a, b, made)
+        else:
+            spread(lambda o, left: multiply(left, b, o), made, a, grain=grain)
+        return made
+    a, b = np.broadcast_to(a, (*shape[:-1], k)), np.broadcast_to(b, (*shape[:-2], k, n))
+    spread(of_many, made, a, b, grain=grain)
     return made
 
 
-def _function() -> Any:
-    """The compiled function, or None where Numba cannot be imported."""
+def _functions() -> Any:
+    """The compiled functions for two matrices and for batches, or None where Numba cannot be imported."""
     if not _found:
         try:
-            from clew.kernels.products import multiply_arrays
+            from clew.kernels.products import multiply_arrays, product_of_matrices
         except ImportError:
             _found.append(None)
         else:
-            _found.append(multiply_arrays)
+            _found.append((product_of_matrices, multiply_arrays))
+            note("product", product)
     return _found[0]
 
 

@@ -6,7 +6,8 @@ processor multiplies at: BLAS's packing pays from a thousand rows and columns on
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy import ndarray
 
-from clew.kernels.compiling import REORDER, compiled, entry
+from clew.kernels.compiling import REORDER, compiled, entry, settled
 from clew.kernels.vectors import ROWS, WIDTH, tile_of, turn_square
 
 _FLAT = 4  # rows of the tiles of a product with fewer than `ROWS`
@@ -158,6 +159,28 @@ def _products(
         one_product(function, a, b, o, room, one, a0, a1, b0, b1, o0, m, k, n, size)
 
 
+def _of_matrices(function: int, a: Any, b: Any, o: Any) -> None:
+    """o = A·B of matrices with any strides, o's rows in one piece."""
+    size = o.itemsize
+    m, k = a.shape
+    room = np.empty(k * BYTES // size, o.dtype)
+    one_product(
+        function, a.ctypes.data, b.ctypes.data, o.ctypes.data, room.ctypes.data, o[0, 0],
+        a.strides[0] // size, a.strides[1] // size, b.strides[0] // size, b.strides[1] // size, o.strides[0] // size,
+        m, k, b.shape[1], size,
+    )  # fmt: skip
+
+
+@cache
+def product_of_matrices(code: str) -> Callable[[ndarray, ndarray, ndarray], None]:
+    """The function f(a, b, o) that computes o = A·B for "f4" or "f8"; a call costs a microsecond."""
+    real = _REALS[code]
+    given, made = types.Array(real, 2, "A", readonly=True), types.Array(real, 2, "A")
+    return partial(
+        settled(_of_matrices, types.void(types.int64, given, given, made)), address_of_product(code)
+    )
+
+
 # ---- where one matrix is other memory, seen from several places -----------------------------------------------------------------
 @compiled
 def multiply_seen(a: Any, lines: Any, starts: Any, made: Any, length: int) -> None:
@@ -237,5 +260,5 @@ def _starts(x: ndarray) -> ndarray:
 
 __all__ = [
     "BYTES", "address_of_product", "multiply", "multiply_arrays", "multiply_seen", "multiply_seen_rows", "one_product", "product",
-    "turned_over",
+    "product_of_matrices", "turned_over",
 ]  # fmt: skip

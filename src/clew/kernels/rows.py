@@ -11,7 +11,7 @@ from clew.kernels.compiling import SUMS, compiled
 from clew.kernels.numbers import exp_or_zero, larger
 from clew.kernels.threads import spread
 
-_GRAIN = 1 << 14
+_GRAIN = 1 << 16  # numbers that are worth a thread
 
 
 def lines(a: Any) -> ndarray:
@@ -162,7 +162,7 @@ def causal_softmax(scores: ndarray, scale: float) -> ndarray:
     """softmax(scale · scores) of (…, queries, keys), query i over the keys 0 … i, 0 beyond them; scale > 0."""
     made = np.empty(scores.shape, scores.dtype)
     planes = [a.reshape(-1, *a.shape[-2:]) for a in (scores, made)]
-    spread(_causal_softmax, *planes, scale, grain=_GRAIN)
+    spread(_causal_softmax, *planes, scale, grain=_GRAIN >> 2)
     return made
 
 

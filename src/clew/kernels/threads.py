@@ -1,9 +1,9 @@
 """Threads for work on large arrays.
 
 NumPy and the compiled loops let go of the interpreter while they run, so ordinary threads do: each gets some of the
-rows. They sleep between two calls, and so never fight BLAS's threads for the processor. While one thread of the program
-uses them, another one works alone. (Numba's own parallel loops are not used: one of its layers spins, another must not
-be entered by two threads, a third ends a forked process.)
+rows. Between two calls they watch for the next for a fifth of a millisecond, then sleep. While one thread of the program
+uses them, another one works alone. (Numba's own parallel loops are not used: one of its layers spins for good, another must
+not be entered by two threads, a third ends a forked process.)
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import os
 import threading
 from _thread import LockType, allocate_lock
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-GRAIN = 1 << 16  # numbers that are worth a thread, which takes 10 to 60 µs to wake
+GRAIN = 1 << 16  # numbers that are worth a thread: it takes 10 µs to give it work, 50 µs if it sleeps
 _chosen: list[int] = []
 
 
@@ -28,9 +28,15 @@ def count_threads() -> int:
     return _chosen[-1] if _chosen else _default()
 
 
-def _default() -> int:
+@cache
+def _processors() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
-    found = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@cache
+def _default() -> int:
+    found = _processors()
     for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         text = os.environ.get(name, "").partition(",")[0].strip()
         if text.isdecimal() and int(text):
@@ -44,10 +50,19 @@ def set_threads(count: int) -> None:
 
 
 class Helper:
-    """A thread that waits for work."""
+    """A thread that waits for work.
+
+    To be woken takes 20 µs. So where Numba is loaded (`spinning`) it watches a number in memory for a while before it goes to
+    sleep, and who waits for its result does the same; unless there are more threads than processors.
+    """
 
     def __init__(self) -> None:
         self.go, self.done = _closed(), _closed()
+        self.numbers = np.zeros(
+            2 * _LINE, np.int64
+        )  # whether there is work, whether it is done: a cache line each
+        self.has_work = int(self.numbers.ctypes.data)
+        self.is_done = self.has_work + 8 * _LINE
         self.work: Callable[[], Any] = tuple
         self.result: Any = None
         self.error: BaseException | None = None
@@ -55,26 +70,38 @@ class Helper:
 
     def serve(self) -> None:
         np.seterr(all="ignore")
+        numbers = self.numbers
         while True:
+            if spinning and count_threads() <= _processors():
+                spinning[0](self.has_work, _IDLE_TURNS, _TURNS_TO_START)
             self.go.acquire()
+            numbers[0] = 0
             try:
                 self.result = self.work()
             except BaseException as error:
                 self.error = error
             self.work = tuple
-            self.done.release()
+            numbers[_LINE] = 1
+            if self.done.locked():
+                self.done.release()
 
     def start(self, work: Callable[[], Any]) -> None:
         self.work = work
+        self.numbers[_LINE], self.numbers[0] = 0, 1
         self.go.release()
 
     def finish(self) -> Any:
         """Wait for the result; an interruption (Ctrl-C) is passed on when the work, which writes memory, has ended."""
         interrupted: BaseException | None = None
-        while True:
+        while not self.numbers[_LINE]:
             try:
-                self.done.acquire()
-                break
+                if (
+                    spinning
+                    and count_threads() <= _processors()
+                    and spinning[0](self.is_done, _TURNS_TO_END, 0)
+                ):
+                    break
+                self.done.acquire()  # it may be open from the time before: hence the loop
             except BaseException as error:
                 interrupted = error
         failed, self.error = self.error or interrupted, None
@@ -82,6 +109,13 @@ class Helper:
         if failed is not None:
             raise failed
         return result
+
+
+spinning: list[Callable[[int, int, int], bool]] = []  # `waiting.wait`, once Numba is loaded
+_LINE = 16  # numbers between one that is watched and the next
+_IDLE_TURNS = 8000  # of 26 ns
+_TURNS_TO_START = 100  # until who gave the work has let go of the interpreter
+_TURNS_TO_END = 4000
 
 
 def _closed() -> LockType:

@@ -502,7 +502,7 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
         and xs[1] == ws[1]
         and (b is None or (b.dtype is dtype and b.shape == ws[:1]))
     ):
-        value = x.dot(w.T) if xs[0] * w.size < matrices.LARGE else matrices.dot(x, w.T)
+        value = x.dot(w.T) if xs[0] * w.size < matrices.FEW else matrices.dot(x, w.T)
         if b is not None:
             value += b
         edges = edge_of(bias), edge_of(input), edge_of(weight)

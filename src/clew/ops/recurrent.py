@@ -93,7 +93,7 @@ def _weights_back(
     flat, flat_state = dgates.reshape(-1, dgates.shape[-1]), dstate.reshape(-1, dstate.shape[-1])
     batch, wide = len(h0), h0.shape[-1]
     later, states = (flat_state[:-batch], out[1:]) if reverse else (flat_state[batch:], out[:-1])
-    of_state = (flat_state[-batch:] if reverse else flat_state[:batch]).T @ h0
+    of_state = matrices.dot((flat_state[-batch:] if reverse else flat_state[:batch]).T, h0)
     if len(later):
         of_state += matrices.dot(later.T, states.reshape(-1, wide))
     of_bias = matrices.sum_rows(flat) if needs[-2] else None
@@ -116,7 +116,7 @@ def _rnn_forward(
     out = _projected(x, w_ih, b_ih, b_hh)
     h, turned = h0, np.ascontiguousarray(w_hh.T)
     for t in _steps(len(x), reverse):
-        out[t] += h @ turned
+        out[t] += matrices.dot(h, turned)
         h = np.tanh(out[t], out=out[t]) if squash == "tanh" else np.maximum(out[t], 0, out=out[t])
     return out
 
@@ -128,7 +128,7 @@ def _rnn_back(
     dgates, dh = np.empty_like(out), np.zeros_like(h0)
     for t in _steps(len(x), not reverse):
         np.multiply(g[t] + dh, slope[t], out=dgates[t])
-        dh = dgates[t] @ w_hh
+        dh = matrices.dot(dgates[t], w_hh)
     dx, *weights = _weights_back(dgates, x, out, h0, dgates, w_ih, reverse, needs)
     return [dx, dh, *weights]
 
@@ -145,7 +145,7 @@ def _lstm_forward(
     h, c, turned = h0, c0, np.ascontiguousarray(w_hh.T)
     for t in _steps(count, reverse):
         a = gates[t]
-        a += h @ turned
+        a += matrices.dot(h, turned)
         g = np.tanh(a[:, 2 * width : 3 * width])
         _squashed(a)
         a[:, 2 * width : 3 * width] = g
@@ -180,7 +180,7 @@ def _lstm_back(
         np.multiply(dc, a[:, :width], out=d[:, 2 * width : 3 * width])
         np.multiply(dh, tanhs[t], out=d[:, 3 * width :])
         d *= slopes[t]
-        dh = d @ w_hh
+        dh = matrices.dot(d, w_hh)
         dc = dc * a[:, width : 2 * width]
     dx, *weights = _weights_back(dgates, x, out, h0, dgates, w_ih, reverse, needs)
     return [dx, dh, dc, *weights]
@@ -192,7 +192,7 @@ def _gru_forward(x: Any, h0: Any, w_ih: Any, w_hh: Any, b_ih: Any, b_hh: Any, *,
     out, inner = (np.empty((count, batch, width), gates.dtype) for _ in range(2))
     h, turned = h0, np.ascontiguousarray(w_hh.T)
     for t in _steps(count, reverse):
-        a, s = gates[t], h @ turned
+        a, s = gates[t], matrices.dot(h, turned)
         if b_hh is not None:
             s += b_hh
         rz = a[:, : 2 * width]
@@ -223,7 +223,7 @@ def _gru_back(
         s = dstate[t]
         s[:, : 2 * width] = d[:, : 2 * width]
         s[:, 2 * width :] = dn * r
-        dh = dh * z + s @ w_hh
+        dh = dh * z + matrices.dot(s, w_hh)
     dx, *weights = _weights_back(dgates, x, out, h0, dstate, w_ih, reverse, needs)
     return [dx, dh, *weights]
 
