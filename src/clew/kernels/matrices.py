@@ -84,17 +84,25 @@ def _run(a: Any, b: Any, out: ndarray | None = None) -> Any:
 
 def product(a: ndarray, b: ndarray, out: ndarray | None = None) -> ndarray:
     """A·B of matrices, or of batches of them, which are broadcast: …×m×k and …×k×n to …×m×n."""
-    m, k = a.shape[-2:]
-    n = b.shape[-1]
     found = _functions()
-    shape = (m, n) if a.ndim == b.ndim == 2 else (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), m, n)
-    made = np.empty(shape, a.dtype) if out is None else out
-    if k != b.shape[-2] or found is None or made.shape != shape or made.strides[-1] != made.itemsize:
+    if found is None:
         return np.matmul(a, b, out=out)
     of_two, of_many = found
-    a, b = _straight(a), _straight(b)
-    grain = max(WORTH // max(k, 1), 1)
-    if made.ndim == 2:
+    m, k = a.shape[-2:]
+    n = b.shape[-1]
+    two = a.ndim == b.ndim == 2
+    shape = (m, n) if two else (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), m, n)
+    made = np.empty(shape, a.dtype) if out is None else out
+    if k != b.shape[-2] or (
+        out is not None and (out.shape != shape or out.strides[-1] != out.itemsize or not _straight(out))
+    ):
+        return np.matmul(a, b, out=out)
+    if not _straight(a):
+        a = np.ascontiguousarray(a)
+    if not _straight(b):
+        b = np.ascontiguousarray(b)
+    grain = WORTH // (k or 1) or 1
+    if two:
         multiply = of_two("f4" if made.itemsize == 4 else "f8")
         if made.size < 2 * grain:
             multiply(a, b, made)
@@ -104,6 +112,14 @@ def product(a: ndarray, b: ndarray, out: ndarray | None = None) -> ndarray:
     a, b = np.broadcast_to(a, (*shape[:-1], k)), np.broadcast_to(b, (*shape[:-2], k, n))
     spread(of_many, made, a, b, grain=grain)
     return made
+
+
+def _straight(a: ndarray) -> bool:
+    """Whether the strides count elements."""
+    together = 0
+    for s in a.strides:
+        together |= s
+    return not together % a.itemsize and a.flags.aligned
 
 
 def _functions() -> Any:
@@ -120,14 +136,5 @@ def _functions() -> Any:
 
 
 _found: list[Any] = []
-
-
-def _straight(a: ndarray) -> ndarray:
-    """The array, with strides that count elements."""
-    size = a.itemsize
-    if any(s % size for s in a.strides) or not a.flags.aligned:
-        return np.ascontiguousarray(a)
-    return a
-
 
 __all__ = ["dot", "matmul", "product", "sum_rows"]

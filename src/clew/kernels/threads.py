@@ -73,7 +73,7 @@ class Helper:
         numbers = self.numbers
         while True:
             if spinning and count_threads() <= _processors():
-                spinning[0](self.has_work, _IDLE_TURNS, _TURNS_TO_START)
+                spinning[0](self.has_work, _IDLE_TURNS, _LATER)
             self.go.acquire()
             numbers[0] = 0
             try:
@@ -98,7 +98,7 @@ class Helper:
                 if (
                     spinning
                     and count_threads() <= _processors()
-                    and spinning[0](self.is_done, _TURNS_TO_END, 0)
+                    and spinning[0](self.is_done, _END_TURNS, _LATER)
                 ):
                     break
                 self.done.acquire()  # it may be open from the time before: hence the loop
@@ -114,8 +114,8 @@ class Helper:
 spinning: list[Callable[[int, int, int], bool]] = []  # `waiting.wait`, once Numba is loaded
 _LINE = 16  # numbers between one that is watched and the next
 _IDLE_TURNS = 8000  # of 26 ns
-_TURNS_TO_START = 100  # until who gave the work has let go of the interpreter
-_TURNS_TO_END = 4000
+_END_TURNS = 4000
+_LATER = 100  # until the other has let go of the interpreter: who asks for it while it is held goes to sleep
 
 
 def _closed() -> LockType:

@@ -498,30 +498,31 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     if (
         (dtype is FLOAT32 or dtype is FLOAT64)
         and w.dtype is dtype
-        and len(xs) == 2 == len(ws)
-        and xs[1] == ws[1]
+        and len(xs) >= 2 == len(ws)
+        and xs[-1] == ws[1]
         and (b is None or (b.dtype is dtype and b.shape == ws[:1]))
+        and ((flat := len(xs) == 2) or x.flags.c_contiguous)
     ):
-        value = x.dot(w.T) if xs[0] * w.size < matrices.FEW else matrices.dot(x, w.T)
+        rows = x if flat else x.reshape(math.prod(xs[:-1]), ws[1])
+        value = rows.dot(w.T) if len(rows) * w.size < matrices.FEW else matrices.dot(rows, w.T)
         if b is not None:
             value += b
+        if not flat:
+            value = value.reshape(*xs[:-1], ws[0])
         edges = edge_of(bias), edge_of(input), edge_of(weight)
         if not recording(edges):
             return wrap(value)
         saved = (
             None if edges[0] is None else (ws[:1],),
-            None if edges[1] is None else (w,),
+            None if edges[1] is None else (w,) if flat else (xs, w),
             None if edges[2] is None else (x,),
         )
         versions = (() if edges[2] is None else (watch(input),)) + (
             () if edges[1] is None else (watch(weight),)
         )
-        primitive = _LINEAR_PLAIN if b is None else _LINEAR_BIAS
+        primitive = _linear[b is not None, flat]
         return several(primitive, value, (bias, input, weight), edges, saved, versions)
     return _linear_general(input, weight, bias, x, w, b)
-
-
-_LINEAR_BIAS, _LINEAR_PLAIN = _linear[True, True], _linear[False, True]
 
 
 def _linear_general(input: Any, weight: Any, bias: Any, x: ndarray, w: ndarray, b: Any) -> Any:
