@@ -54,7 +54,7 @@ def work_of(step: Step, values: list[Any]) -> int:
     return made
 
 
-_PRODUCTS, _AT_ONCE = {"dot", "matmul", "product"}, 32
+_PRODUCTS, _AT_ONCE = {"dot", "matmul", "product", "small_product"}, 32
 
 
 class Finished(Recorded):

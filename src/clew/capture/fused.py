@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from clew.capture import rules  # noqa: F401  (adds its rules)
-from clew.capture.guards import Conditions
+from clew.capture.guards import Conditions, of_text
 from clew.capture.loops import CODES, CannotLower, Place, Val, contiguous
 from clew.capture.lower import Lowering, own_rows
 from clew.capture.mathematics import address_of_meeting
@@ -450,10 +450,8 @@ class Fused:
             lines.append(f"    {self.thing(sink, 'sink')}.grad = None")
         lines += self._result()
         text = "def fast(self, *args, **kwargs):\n" + "\n".join(lines) + "\n"
-        exec(compile(text, "<fused>", "exec"), room)
         self.python = text
-        made: Callable[[Any], Any] = room["fast"]
-        return made
+        return of_text(text, "fast", room)
 
     def _own_gradients(self) -> list[str]:
         """The gradients' memory is used again, unless somebody still holds the last ones."""

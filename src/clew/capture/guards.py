@@ -5,8 +5,10 @@ Each is tested before the program runs; if one has changed, the function is reco
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from types import CodeType, FunctionType, MethodType
+from textwrap import indent
+from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
 from clew.core import modes
@@ -219,9 +221,22 @@ def conditions(
     return found
 
 
+def of_text(text: str, name: str, room: dict[str, Any]) -> Callable[..., Any]:
+    """The function of that name in a text, whose globals are `room`. The variables that the user's function shares with the
+    one around it become shared with this one, too: to read them takes a tenth of the time of `cell_contents`."""
+    cells = {n: v for n, v in room.items() if v.__class__ is CellType and f"{n}.cell_contents" in text}
+    for cell in cells:
+        text = re.sub(rf"\b{cell}\.cell_contents\b", cell, text)
+    around = f"def around({', '.join(cells)}):\n{indent(text, '    ')}\n    return {name}\n"
+    made: dict[str, Any] = {}
+    exec(compile(around, "<fused>", "exec"), room, made)
+    code = made["around"](*cells).__code__
+    return FunctionType(code, room, name, None, tuple([cells[n] for n in code.co_freevars]))
+
+
 def vars_of(owner: Any) -> dict[str, Any]:
     """The attributes of an object of the user's own kind."""
     return {} if owner is None or isinstance(owner, _KEPT) else getattr(owner, "__dict__", {})
 
 
-__all__ = ["code_of", "conditions", "rebound", "side_effect"]
+__all__ = ["code_of", "conditions", "of_text", "rebound", "side_effect"]

@@ -287,7 +287,7 @@ NAMED.update({
     "embedding_back_weight": _add_rows, "nll_loss_back_self": _nll_back, "mse": _mse, "mse_back": _mse_back,
     "slice_back_self": _slice_back,
     "select_back_self": _select_back, "bce_logits": _bce, "bce_logits_back": _bce_back,
-    "product": lambda low, a, b: low.matmul(a, b), "total": lambda low, x: _total(low, low.value(x)),
+    "product": lambda low, a, b: low.matmul(a, b), "small_product": lambda low, a, b: low.matmul(a, b), "total": lambda low, x: _total(low, low.value(x)),
     "linear_back_self": lambda low, g, shape: sum_to(low, g, shape),
     "sum_rows": lambda low, rows: sum_to(low, rows, low.value(rows).shape[1:]),
 })  # fmt: skip

@@ -26,7 +26,7 @@ def dot(a: Any, b: Any) -> Any:
     work = a.size * b.shape[1]
     if _worth(a, b, work):
         return _run(a, b)
-    return alone(a.dot, b) if FEW <= work < LARGE else a.dot(b)
+    return _on_one_thread(a, b) if FEW <= work < LARGE else a.dot(b)
 
 
 def matmul(a: Any, b: Any, out: ndarray | None = None) -> Any:
@@ -36,7 +36,9 @@ def matmul(a: Any, b: Any, out: ndarray | None = None) -> Any:
     work = max(a.size * b.shape[-1], b.size * a.shape[-2])
     if _worth(a, b, work):
         return _run(a, b, out)
-    return alone(np.matmul, a, b, out) if FEW <= work < LARGE else np.matmul(a, b, out)
+    if out is None and FEW <= work < LARGE:
+        return _on_one_thread(a, b)
+    return np.matmul(a, b) if out is None else np.matmul(a, b, out=out)
 
 
 def sum_rows(rows: Any) -> Any:
@@ -80,6 +82,17 @@ def _run(a: Any, b: Any, out: ndarray | None = None) -> Any:
     if recordings and not (type(a) is type(b) is ndarray):
         return recordings[-1].call(product, (a, b), {} if out is None else {"out": out})
     return product(a, b, out)
+
+
+def _on_one_thread(a: Any, b: Any) -> Any:
+    if recordings and not (type(a) is type(b) is ndarray):
+        return recordings[-1].call(small_product, (a, b), {})
+    return small_product(a, b)
+
+
+def small_product(a: ndarray, b: ndarray) -> Any:
+    """A·B by one thread of BLAS."""
+    return alone(a.dot, b) if a.ndim == b.ndim == 2 else alone(np.matmul, a, b)
 
 
 def product(a: ndarray, b: ndarray, out: ndarray | None = None) -> ndarray:

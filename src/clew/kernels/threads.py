@@ -34,7 +34,6 @@ def _processors() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-@cache
 def _default() -> int:
     found = _processors()
     for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
