@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from clew.core import raw
-from clew.core.primitive import Primitive
+from clew.core.modes import recordings
+from clew.core.primitive import Primitive, watch
 from clew.core.promotion import compute_dtype
 from clew.core.variable import FLOAT32, wrap
 from clew.dtypes import from_numpy, legacy_name
@@ -22,7 +23,7 @@ from clew.kernels import pick
 from clew.ops import reduce
 from clew.ops import shape as shapes
 from clew.ops._arguments import check_tensor, sizes, tensor_dtype
-from clew.ops._builders import convert, for_type
+from clew.ops._builders import convert, edge_of, for_type, recording, several
 
 __all__ = ["rms_norm"]  # `clew.nn.functional` shows the others; under `torch` they have other arguments
 
@@ -281,11 +282,41 @@ def _channels(
     return (1, channels, *(1,) * (len(size) - 2))
 
 
+def _lines(input: Any, size: Any, weight: Any, bias: Any, eps: Any) -> Any:
+    """The short way of `layer_norm` over the last dimension, where a kernel computes it; None: take the other."""
+    try:
+        x, w, b = input._array, weight._array, bias._array
+    except AttributeError:
+        return None
+    if (
+        recordings
+        or size.__class__ is not tuple
+        or x.shape[-1:] != size
+        or w.shape != size
+        or b.shape != size
+    ):
+        return None
+    if w.dtype is not x.dtype or b.dtype is not x.dtype or eps.__class__ is not float:
+        return None
+    kernel = pick("layer_norm", x)
+    if kernel is None:
+        return None
+    value, mean, rstd = kernel(x, w, b, eps)
+    edges = edge_of(input), edge_of(weight), edge_of(bias)
+    if not recording(edges):
+        return wrap(value)
+    saved = (x, w, mean, rstd, (x.ndim - 1,), eps, size)
+    return several(_layer, value, (input, weight, bias), edges, saved, (watch(input), watch(weight)), 3)
+
+
 # ---- the functions -------------------------------------------------------------------------------------------------------
 def layer_norm(
     input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-05
 ) -> Any:
     """(x − μ) / √(σ² + ε) · weight + bias, μ and σ² over the trailing dimensions `normalized_shape`."""
+    made = _lines(input, normalized_shape, weight, bias, eps)
+    if made is not None:
+        return made
     size, axes = _trailing(input, normalized_shape, "layer_norm", weight, bias, "*, ")
     _check_types("LayerNormKernelImpl", input, weight, bias)
     return _run(_layer, input, (weight, bias), axes=axes, eps=eps, shape=size, kept=None)
