@@ -308,6 +308,34 @@ def test_hooks_of_modules_are_never_lost() -> None:
     assert len(seen) == 4
 
 
+def test_hooks_that_were_removed_stop_nothing() -> None:
+    net = nn.Linear(2, 2)
+    own = net.register_forward_hook(lambda module, args, output: None)
+    everyones = nn.modules.module.register_module_forward_hook(lambda module, args, output: None)
+    net(clew.ones(1, 2))
+    own.remove()
+    everyones.remove()
+    run = clew.compile(net)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # "runs eagerly, since ..."
+        for _ in range(4):
+            run(clew.ones(1, 2))
+
+
+def test_hooks_on_every_module_are_never_lost() -> None:
+    net, seen = nn.Linear(2, 2), []
+    run = clew.compile(net)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(4):
+            run(clew.ones(1, 2))
+        hook = nn.modules.module.register_module_forward_hook(lambda *_: seen.append(1))
+        for _ in range(4):
+            run(clew.ones(1, 2))
+        hook.remove()
+    assert len(seen) == 4
+
+
 def test_the_module_behind_is_at_hand() -> None:
     net = nn.Linear(3, 2)
     run = clew.compile(net)

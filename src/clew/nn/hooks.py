@@ -26,6 +26,9 @@ class _GlobalHooks:
         self.modules: dict[int, Any] = OrderedDict()
         self.parameters: dict[int, Any] = OrderedDict()
 
+    def any_on_calls(self) -> bool:
+        return bool(self.forward_pre or self.forward or self.backward_pre or self.backward)
+
     def registering_parameter(self, module: Any, name: str, value: Any) -> None:
         for hook in self.parameters.values():
             hook(module, name, value)
@@ -85,6 +88,8 @@ def register_module_module_registration_hook(hook: Callable[..., Any]) -> Remova
 
 def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """`forward` with everything that hangs on it."""
+    if not _any_hook_left(module):
+        return module.forward(*args, **kwargs)
     if recordings:
         recordings[-1].fail("calls a module that has hooks")
     for hook in (*global_hooks.forward_pre.values(), *module._forward_pre_hooks.values()):
@@ -106,6 +111,15 @@ def call_with_hooks(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
     for hook in (*global_hooks.forward.values(), *module._forward_hooks.values()):
         result = _after(module, hook, args, kwargs, result)
     return watch.on_outputs(result) if watch is not None else result
+
+
+def _any_hook_left(module: Any) -> bool:
+    """Whether the call has a hook at all: once the last is removed, calls are direct again."""
+    global_hooks.exist = global_hooks.any_on_calls()
+    forward = module._forward_pre_hooks or module._forward_hooks
+    if not (forward or module._backward_hooks or module._backward_pre_hooks):
+        module.__dict__.pop("_hooked", None)
+    return module._hooked or global_hooks.exist
 
 
 def _before(

@@ -23,7 +23,7 @@ class Module(StateDict):
 
     training: bool
     call_super_init = False
-    _hooked = False  # whether any hook was ever registered on a module: calls of others are direct
+    _hooked = False  # whether a hook may hang on the module: calls of others are direct
 
     _HOOKS = (
         "_backward_pre_hooks", "_backward_hooks", "_forward_hooks", "_forward_pre_hooks", "_state_dict_hooks",
