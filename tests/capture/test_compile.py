@@ -298,3 +298,32 @@ def test_errors_leave_everything_whole() -> None:
     run(clew.ones(3))
     assert w.grad.tolist() == [5.0] * 3
     assert (w + 1).tolist() == [2.0] * 3
+
+
+def test_one_number_for_two_tensors() -> None:
+    """Two gradients cleared by `zero_` may show the same zero, and are two all the same."""
+
+    def training() -> tuple[Any, Any, Any]:
+        x, y = clew.tensor([1.0, 2.0]), clew.tensor([3.0, 5.0])
+        w, b = (clew.tensor(0.0, requires_grad=True) for _ in range(2))
+
+        def step() -> None:
+            ((w * x + b - y) ** 2).mean().backward()
+            with clew.no_grad():
+                w.sub_(0.05 * w.grad)
+                b.sub_(0.05 * b.grad)
+            w.grad.zero_()
+            b.grad.zero_()
+
+        return step, w, b
+
+    step, w, b = training()
+    eager, u, v = training()
+    for _ in range(3):
+        step()
+        eager()
+    run = clew.compile(step)
+    for _ in range(6):
+        run()
+        eager()
+        assert (w.item(), b.item()) == (u.item(), v.item())

@@ -509,7 +509,7 @@ class Fused:
 
     def _tree(self, tree: Any, made: list[str]) -> str:
         kind, value = tree
-        if kind is tuple and [("number", n) for n in self.plain] == list(value) and not made:
+        if kind is tuple and value and [("number", n) for n in self.plain] == list(value) and not made:
             return "r"
         if kind == "tensor":
             return made[value]
@@ -524,7 +524,7 @@ class Fused:
         if kind is dict:
             return "{" + ", ".join(f"{k!r}: {self._tree(v, made)}" for k, v in value) + "}"
         inner = ", ".join(self._tree(v, made) for v in value)
-        return f"[{inner}]" if kind is list else f"({inner},)"
+        return f"[{inner}]" if kind is list else f"({inner}{',' * bool(value)})"
 
 
 def own_rows_of(body: list[str]) -> list[str]:

@@ -121,6 +121,14 @@ class Recorder:
     def lift(self, tensor: Variable, array: Any) -> Traced:
         """The stand-in for the array of a tensor that was there before."""
         known = self.externals.get(id(array))
+        if known is not None and known.tensor is not tensor and array.__class__ is not ndarray:
+            known, array = (
+                None,
+                array.dtype.type(array),
+            )  # one zero for two tensors, say: they share no memory
+            _slot.__set__(tensor, array)
+            if tensor._meta.__class__ is AccumulateGrad:
+                tensor._meta.array = array
         if known is None and id(array) in self.born:
             traced = self.call(np.copy, (array,), {})
             _slot.__set__(tensor, traced)

@@ -158,7 +158,7 @@ class Program:
         if kind is dict:
             return "{" + ", ".join(f"{k!r}: {self._result(v, made)}" for k, v in value) + "}"
         inner = ", ".join(self._result(v, made) for v in value)
-        return f"[{inner}]" if kind is list else f"({inner},)"
+        return f"[{inner}]" if kind is list else f"({inner}{',' * bool(value)})"
 
 
 def assign(tensor: Variable, value: Any) -> None:
