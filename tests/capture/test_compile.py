@@ -327,3 +327,15 @@ def test_one_number_for_two_tensors() -> None:
         run()
         eager()
         assert (w.item(), b.item()) == (u.item(), v.item())
+
+
+def test_nothing_but_an_empty_tuple() -> None:
+    w = clew.ones(3)
+
+    def step() -> tuple[()]:
+        w.mul_(0.5)
+        return ()
+
+    run = clew.compile(step, fullgraph=True)
+    assert [run() for _ in range(20)] == [()] * 20
+    assert w.tolist() == [0.5**20] * 3

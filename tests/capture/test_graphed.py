@@ -295,16 +295,18 @@ def test_side_effects_are_never_lost() -> None:
     assert net.calls == 5
 
 
-def test_hooks_of_modules_are_never_lost() -> None:
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_hooks_of_modules_are_never_lost(everywhere: bool) -> None:
     net, seen = nn.Linear(2, 2), []
+    register = nn.modules.module.register_module_forward_hook if everywhere else net.register_forward_hook
     run = clew.compile(net)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for _ in range(4):
             run(clew.ones(1, 2))
-        net.register_forward_hook(lambda module, args, output: seen.append(1))
-        for _ in range(4):
-            run(clew.ones(1, 2))
+        with register(lambda module, args, output: seen.append(1)):
+            for _ in range(4):
+                run(clew.ones(1, 2))
     assert len(seen) == 4
 
 
@@ -320,20 +322,6 @@ def test_hooks_that_were_removed_stop_nothing() -> None:
         warnings.simplefilter("error")  # "runs eagerly, since ..."
         for _ in range(4):
             run(clew.ones(1, 2))
-
-
-def test_hooks_on_every_module_are_never_lost() -> None:
-    net, seen = nn.Linear(2, 2), []
-    run = clew.compile(net)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for _ in range(4):
-            run(clew.ones(1, 2))
-        hook = nn.modules.module.register_module_forward_hook(lambda *_: seen.append(1))
-        for _ in range(4):
-            run(clew.ones(1, 2))
-        hook.remove()
-    assert len(seen) == 4
 
 
 def test_the_module_behind_is_at_hand() -> None:

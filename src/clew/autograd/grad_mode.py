@@ -115,7 +115,7 @@ def _decorate_generator(mode: Any, function: Callable[..., Any]) -> Callable[...
 class _Grad(_Mode):
     """Grad mode on or off for a while. What was the default on entering is the default again on leaving."""
 
-    __slots__ = ("before", "ident")
+    __slots__ = ("before", "fresh")
 
     enabled = False
 
@@ -125,22 +125,18 @@ class _Grad(_Mode):
 
     def __enter__(self) -> None:
         ident = get_ident()
-        if altered and ident in altered:
-            self.ident = 0
+        if ident in altered:
+            self.fresh = False
             self.before = switches.grad
         else:  # every switch is in its default position
-            self.ident = ident
+            self.fresh = self.before = True
             altered.add(ident)
         switches.grad = self.enabled
 
     def __exit__(self, kind: object, value: object, trace: object, /) -> None:
-        ident = self.ident
-        if not ident:
-            switches.grad = self.before
-            return
-        switches.grad = True
-        if ident not in beyond_grad:
-            altered.discard(ident)
+        switches.grad = self.before
+        if self.fresh and get_ident() not in beyond_grad:
+            altered.discard(get_ident())
 
 
 class no_grad(_Grad):
@@ -157,7 +153,7 @@ class enable_grad(_Grad):
 
     def __enter__(self) -> None:
         self.before = switches.grad
-        self.ident = 0
+        self.fresh = False
         switches.grad = not switches.inference  # inference mode never records
         switches.note()
 

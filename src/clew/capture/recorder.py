@@ -122,10 +122,8 @@ class Recorder:
         """The stand-in for the array of a tensor that was there before."""
         known = self.externals.get(id(array))
         if known is not None and known.tensor is not tensor and array.__class__ is not ndarray:
-            known, array = (
-                None,
-                array.dtype.type(array),
-            )  # one zero for two tensors, say: they share no memory
+            # One number for two tensors, such as the zero of two cleared gradients: they share no memory.
+            known, array = None, array.dtype.type(array)
             _slot.__set__(tensor, array)
             if tensor._meta.__class__ is AccumulateGrad:
                 tensor._meta.array = array

@@ -134,13 +134,9 @@ def item(self: Any) -> Any:
     array = self._array
     if array.__class__ is np.float32:
         return float(array)
-    try:
-        number = array.item()
-    except ValueError:
-        raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar") from None
-    if number.__class__ is float or isinstance(number, (float, int, complex)):
-        return number
-    return float(number)  # of bfloat16
+    if array.size != 1:
+        raise RuntimeError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
+    return float(array.item()) if array.dtype.kind == "V" else array.item()
 
 
 def tolist(self: Any) -> Any:
